@@ -1,0 +1,111 @@
+package safetylists
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Class is the clinical risk class of a device, as the CMMS states it. The zero value is unknown
+// and is treated like life-support.
+type Class string
+
+// The classes.
+const (
+	LifeSupport Class = "life-support"
+	HighRisk    Class = "high-risk"
+	OtherClass  Class = "other"
+)
+
+// ParseClass reads a class; the empty text is the unknown class.
+func ParseClass(s string) (Class, error) {
+	switch c := Class(strings.ToLower(strings.TrimSpace(s))); c {
+	case "", LifeSupport, HighRisk, OtherClass:
+		return c, nil
+	default:
+		return "", fmt.Errorf("risk class %q: it is life-support, high-risk or other", s)
+	}
+}
+
+// NeedsUseEvidence reports whether the class may be asked only with fresh evidence that the device
+// is not in use (H-002). Only the class other may not need it.
+func (c Class) NeedsUseEvidence() bool { return c != OtherClass }
+
+// Source says where a claim of identity comes from.
+type Source string
+
+// The sources. CMMS and Attestation are paper, and together count as one; an Answer is the other
+// independent one (DESIGN 6.2).
+const (
+	CMMS        Source = "cmms"        // a row of the maintenance system
+	Attestation Source = "attestation" // a technician read it at the device, by name and date
+	Answer      Source = "answer"      // the device told it to an approved identify question
+)
+
+// paper reports whether the source is a person's record rather than the device's own answer.
+func (s Source) paper() bool { return s == CMMS || s == Attestation }
+
+// Claim is what one source says a device is. An empty field is not stated.
+type Claim struct {
+	Source       Source    `json:"source"`
+	Manufacturer string    `json:"manufacturer,omitempty"`
+	Model        string    `json:"model,omitempty"`
+	Version      string    `json:"version,omitempty"`
+	By           string    `json:"by,omitempty"` // person, import or run that it comes from
+	At           time.Time `json:"at"`           // when it was stated
+}
+
+// OutOfUse is a person's confirmation that no patient depends on the device, with its time limit.
+type OutOfUse struct {
+	By    string    `json:"by"`
+	Until time.Time `json:"until"`
+}
+
+// Device is what is known of one physical unit at the moment of a decision. The zero value knows
+// nothing and is refused every question.
+type Device struct {
+	ID       string     `json:"id"`              // asset tag, the key of the CMMS
+	Name     string     `json:"name"`            // for people: maker, model
+	Place    string     `json:"place,omitempty"` // department and location
+	Class    Class      `json:"class"`
+	MAC      string     `json:"mac,omitempty"` // lower case, colons
+	Address  netip.Addr `json:"address"`
+	Claims   []Claim    `json:"claims"`
+	OutOfUse *OutOfUse  `json:"out_of_use,omitempty"`
+
+	Endpoints
+}
+
+// Endpoints are the addresses of the device's services as the site registered them. Zero or empty:
+// not registered.
+type Endpoints struct {
+	SNMPPort       uint16 `json:"snmp_port,omitempty"`
+	DICOMPort      uint16 `json:"dicom_port,omitempty"`
+	HL7Port        uint16 `json:"hl7_port,omitempty"`
+	AETitle        string `json:"ae_title,omitempty"`        // called AE title
+	HL7Application string `json:"hl7_application,omitempty"` // MSH-5
+	HL7Facility    string `json:"hl7_facility,omitempty"`    // MSH-6
+}
+
+// Port returns the registered port of a kind of question, 0 if none.
+func (e Endpoints) Port(k Kind) uint16 {
+	switch k {
+	case SNMPGet:
+		return e.SNMPPort
+	case DICOMEcho:
+		return e.DICOMPort
+	case HL7Ack:
+		return e.HL7Port
+	default:
+		return 0
+	}
+}
+
+// OUI returns the first three octets of the MAC in upper case with colons, empty if unknown.
+func (d Device) OUI() string {
+	if len(d.MAC) < 8 {
+		return ""
+	}
+	return strings.ToUpper(d.MAC[:8])
+}

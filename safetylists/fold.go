@@ -1,0 +1,69 @@
+package safetylists
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// fold makes two spellings of one name equal: case, accents and runs of white space do not count.
+func fold(s string) string {
+	if isFolded(s) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	space := false
+	for _, r := range norm.NFKD.String(s) {
+		switch {
+		case unicode.Is(unicode.Mn, r):
+		case unicode.IsSpace(r):
+			space = b.Len() > 0
+		default:
+			if space {
+				b.WriteByte(' ')
+				space = false
+			}
+			b.WriteRune(unicode.ToLower(r))
+		}
+	}
+	return b.String()
+}
+
+// isFolded lets names that were folded before pass without allocating.
+func isFolded(s string) bool {
+	last := byte(' ')
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x80 || c < ' ' || (c >= 'A' && c <= 'Z') || (c == ' ' && last == ' ') {
+			return false
+		}
+		last = c
+	}
+	return last != ' ' || s == ""
+}
+
+// containsWords reports whether the words of part stand together in whole, both folded.
+func containsWords(whole, part string) bool {
+	if part == "" {
+		return false
+	}
+	for rest := whole; ; {
+		i := strings.Index(rest, part)
+		if i < 0 {
+			return false
+		}
+		before := i == 0 || !isWordByte(rest[i-1])
+		end := i + len(part)
+		after := end == len(rest) || !isWordByte(rest[end])
+		if before && after {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
+
+func isWordByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 0x80
+}

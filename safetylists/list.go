@@ -1,0 +1,155 @@
+package safetylists
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy is the side that an agent and a list are on. They never mix (DESIGN 6.10).
+type Policy string
+
+// The policies. The zero value is neither and reaches nothing.
+const (
+	Lab  Policy = "lab"  // 127.0.0.0/8 only, lists of fictional makers load
+	Real Policy = "real" // loopback refused, lists of fictional makers refused
+)
+
+// SignOff is a site's consent to one statement, by name and date (DESIGN 6.3).
+type SignOff struct {
+	Statement string
+	Digest    [32]byte // of the statement as it was read; another text is not signed off
+	By        []string // distinct persons
+	On        time.Time
+}
+
+// Site is what one hospital adds to the lists.
+type Site struct {
+	Name         string
+	Facility     string // MSH-4 of HL7 questions
+	Policy       Policy
+	Approvers    map[string][]byte // name to Ed25519 public key, 32 octets
+	MinApprovers int               // signatures that a plan needs, at least 1
+	SignOffs     []SignOff
+}
+
+// List is a compiled set of statements for one site. It is immutable and safe for concurrent use.
+// The zero value refuses every question with NO_LIST.
+type List struct {
+	statements []*Statement
+	byID       map[string]*Statement
+	site       Site
+	loaded     bool
+}
+
+// New compiles parsed files and a site into a list. The order of files does not matter. A list of
+// fictional makers loads under lab policy only.
+func New(files []*File, site Site) (*List, error) {
+	l := &List{byID: map[string]*Statement{}, site: site, loaded: true}
+	if site.Policy != Lab && site.Policy != Real {
+		return nil, fmt.Errorf("site %s: policy is %q; it is lab or real", site.Name, site.Policy)
+	}
+	for _, f := range files {
+		if f.Lab && site.Policy != Lab {
+			return nil, fmt.Errorf("list %s: fictional makers load under lab policy only", f.Name)
+		}
+		for _, s := range f.Statements {
+			if other, ok := l.byID[s.ID]; ok {
+				return nil, fmt.Errorf("list %s: statement %s stands in %s too", f.Name, s.ID, other.File)
+			}
+			l.byID[s.ID] = s
+			l.statements = append(l.statements, s)
+		}
+	}
+	slices.SortFunc(l.statements, func(a, b *Statement) int { return strings.Compare(a.ID, b.ID) })
+	return l, nil
+}
+
+// Site returns the site that the list was compiled for.
+func (l *List) Site() Site { return l.site }
+
+// Statement returns a statement by its id, nil if there is none.
+func (l *List) Statement(id string) *Statement { return l.byID[id] }
+
+// Statements returns all statements, ordered by id.
+func (l *List) Statements() []*Statement { return slices.Clone(l.statements) }
+
+// Candidates returns the questions that somebody may want to put to the device: those of every
+// allowance that speaks of its product, and those that the registered ports suggest. A candidate is
+// no permission: each goes through [List.Decide].
+func (l *List) Candidates(d Device) []Candidate {
+	var out []Candidate
+	add := func(c Candidate) {
+		for i, have := range out {
+			if have.Missing == "" && c.Missing == "" && have.Query.Equal(c.Query) {
+				return
+			}
+			if have.Missing != "" && have.Kind == c.Kind && c.Missing == "" {
+				out[i] = c
+				return
+			}
+		}
+		out = append(out, c)
+	}
+	for _, s := range l.statements {
+		if s.Type != Allow || !s.Product.named(d) {
+			continue
+		}
+		q, err := s.Question.Fill(d.Endpoints, l.site.Facility)
+		if err != nil {
+			add(Candidate{Kind: s.Question.Kind, Missing: err.Error()})
+			continue
+		}
+		add(Candidate{Kind: s.Question.Kind, Query: q})
+	}
+	for _, k := range []Kind{SNMPGet, DICOMEcho, HL7Ack} {
+		port := d.Port(k)
+		if port == 0 || slices.ContainsFunc(out, func(c Candidate) bool { return c.Kind == k && c.Query.Port() == port }) {
+			continue
+		}
+		q, err := defaultRule(k).Fill(d.Endpoints, l.site.Facility)
+		if err != nil {
+			add(Candidate{Kind: k, Missing: err.Error()})
+			continue
+		}
+		add(Candidate{Kind: k, Query: q})
+	}
+	return out
+}
+
+// Candidate is one question worth deciding about; Missing says what the inventory lacks for it.
+type Candidate struct {
+	Kind    Kind
+	Query   Query
+	Missing string
+}
+
+// named reports whether some claim of the device could be of this product, by equal names.
+func (p Product) named(d Device) bool {
+	for _, c := range d.Claims {
+		if p.certain(c).product == Yes {
+			return true
+		}
+	}
+	return false
+}
+
+// defaultRule is the question that a registered port suggests when no allowance names one: the
+// default question of DESIGN 6.12, an echo, or the link message of H3. It serves only to be decided
+// about, and to be explained.
+func defaultRule(k Kind) QuestionRule {
+	switch k {
+	case DICOMEcho:
+		return QuestionRule{Kind: k, CallingAE: "PRIMUM"}
+	case HL7Ack:
+		return QuestionRule{Kind: k, HL7Version: "2.5.1", Expect: "AA"}
+	default:
+		return QuestionRule{Kind: k, OIDs: DefaultOIDs()}
+	}
+}
+
+// DefaultOIDs is sysDescr.0, sysObjectID.0, sysUpTime.0 and sysName.0 (DESIGN 6.12).
+func DefaultOIDs() []string {
+	return []string{"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.2.0", "1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.5.0"}
+}

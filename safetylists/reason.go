@@ -1,0 +1,145 @@
+package safetylists
+
+// Reason is a stable code for why a question was allowed or refused. The zero value is NotDecided,
+// a refusal.
+type Reason string
+
+// The codes. Decide returns those of the first two groups; agent and controller return the others.
+const (
+	NotDecided Reason = ""
+	Allowed    Reason = "ALLOWED"
+
+	Denied             Reason = "DENIED"
+	PortForbidden      Reason = "PORT_FORBIDDEN"
+	CautionOnly        Reason = "CAUTION_ONLY"
+	NotApproved        Reason = "NOT_APPROVED"
+	QuestionUnapproved Reason = "QUESTION_NOT_APPROVED"
+	VersionUnknown     Reason = "VERSION_UNKNOWN"
+	VersionOutside     Reason = "VERSION_OUTSIDE"
+	IdentityUncertain  Reason = "IDENTITY_UNCERTAIN"
+	IdentityConflict   Reason = "IDENTITY_CONFLICT"
+	EvidenceTooWeak    Reason = "EVIDENCE_TOO_WEAK"
+	NotSignedOff       Reason = "NOT_SIGNED_OFF"
+	ApprovalExpired    Reason = "APPROVAL_EXPIRED"
+	InUseUnknown       Reason = "IN_USE_UNKNOWN"
+	NotRegistered      Reason = "NOT_REGISTERED"
+
+	NoList          Reason = "NO_LIST"
+	ListExpired     Reason = "LIST_EXPIRED"
+	ListUntrusted   Reason = "LIST_UNTRUSTED"
+	ListOther       Reason = "LIST_OTHER"
+	PlanNotApproved Reason = "PLAN_NOT_APPROVED"
+	PermitInvalid   Reason = "PERMIT_INVALID"
+	PermitExpired   Reason = "PERMIT_EXPIRED"
+	PermitUsed      Reason = "PERMIT_USED"
+	OutsideWindow   Reason = "OUTSIDE_WINDOW"
+	Held            Reason = "HELD"
+	NoLease         Reason = "NO_LEASE"
+	ClockSkew       Reason = "CLOCK_SKEW"
+	MinInterval     Reason = "MIN_INTERVAL"
+	BudgetSpent     Reason = "BUDGET_SPENT"
+	DeviceBusy      Reason = "DEVICE_BUSY"
+	Quarantined     Reason = "QUARANTINED"
+	AddressUnproven Reason = "ADDRESS_NOT_PROVEN"
+	AddressMoved    Reason = "ADDRESS_MOVED"
+	AddressOutside  Reason = "ADDRESS_OUTSIDE"
+	NoSecret        Reason = "NO_SECRET"
+	NoPlugin        Reason = "NO_PLUGIN"
+	PluginBreach    Reason = "PLUGIN_BREACH"
+	JournalFailed   Reason = "JOURNAL_FAILED"
+	AgentOffline    Reason = "AGENT_OFFLINE"
+	Stopped         Reason = "STOPPED"
+)
+
+// Words is what a technician reads: what did not happen, why, and what to do about it.
+type Words struct{ What, Why, Do string }
+
+// String joins the three sentences.
+func (w Words) String() string { return w.What + " " + w.Why + " " + w.Do }
+
+const notAsked = "The device was not asked."
+
+// catalogue is the one place where reason codes get their words.
+func catalogue() map[Reason]Words {
+	return map[Reason]Words{
+		NotDecided: {notAsked, "No decision was made about this question.", "Report this to the people who run Primum: it should not happen."},
+		Allowed:    {"The device may be asked.", "A signed allowance covers this product, version and exact question.", "Nothing to do."},
+
+		Denied:             {notAsked, "The safety list names this product as one that has been harmed by network traffic.", "Leave it as it is. Only the manufacturer can lift this; the source is named in the statement."},
+		PortForbidden:      {notAsked, "Nothing may be sent to this port: printers print it and serial converters pass it on to whatever is attached.", "Correct the port in the inventory, or leave the device as it is."},
+		CautionOnly:        {notAsked, "The safety list has a caution for this product and no allowance.", "Read the caution, then ask the manufacturer for a written allowance."},
+		NotApproved:        {notAsked, "Nobody has approved any question for this manufacturer and model.", "Ask the manufacturer which questions the product can take, or leave it as it is."},
+		QuestionUnapproved: {notAsked, "This product has an allowance, but not for this exact question.", "Ask the manufacturer for an allowance that names this question."},
+		VersionUnknown:     {notAsked, "The allowance covers certain software versions, and the version of this device is not known.", "Read the version at the device and enter it in the CMMS with your name and the date."},
+		VersionOutside:     {notAsked, "The allowance on file covers other software versions than the one of this device.", "Ask the manufacturer for an allowance for this version, or leave it as it is."},
+		IdentityUncertain:  {notAsked, "This question needs two independent sources that agree on what the device is.", "Let it answer an approved identify question first, or enter what you read at the device."},
+		IdentityConflict:   {notAsked, "The sources disagree on what this device is.", "Go to the device, read the label and the version, and correct the record that is wrong."},
+		EvidenceTooWeak:    {notAsked, "The document behind this allowance was only seen as a table of contents.", "Obtain the manufacturer's document and have the allowance renewed."},
+		NotSignedOff:       {notAsked, "This hospital has not signed off the allowance.", "Have the allowance signed off: one person where its document was read in full, two where in excerpt."},
+		ApprovalExpired:    {notAsked, "The allowance for this product has expired.", "Ask the manufacturer to renew it."},
+		InUseUnknown:       {notAsked, "It is not known whether a patient depends on this device right now.", "Confirm at the device that it is not in use, with a time limit."},
+		NotRegistered:      {notAsked, "The inventory lacks what the question needs: address, port, AE title, or HL7 application and facility.", "Enter what is missing in the inventory."},
+
+		NoList:          {notAsked, "There is no safety list on the agent.", "Publish a signed list release to the controller."},
+		ListExpired:     {notAsked, "The safety list is older than it may be.", "Publish a newer list release."},
+		ListUntrusted:   {notAsked, "The signature of the safety list is missing or wrong.", "Do not use this list. Find out where it came from."},
+		ListOther:       {notAsked, "The plan was made from another release of the safety list than the agent holds.", "Make the plan again."},
+		PlanNotApproved: {notAsked, "The plan does not carry the approval that this site asks for.", "Show the plan to an approver and have it approved."},
+		PermitInvalid:   {notAsked, "The permit for this question is not genuine or was altered.", "Treat this as a security incident."},
+		PermitExpired:   {notAsked, "The permit for this question is not valid at this moment.", "Check the clocks of controller and agent, then run the plan again."},
+		PermitUsed:      {notAsked, "This permit was used before. A permit is good for one question.", "Nothing to do: the device is asked at most once."},
+		OutsideWindow:   {notAsked, "It is outside the approved time, or too late in it for the question to end in time.", "Wait for the next approved time, or make it longer."},
+		Held:            {notAsked, "A hold stops this device, its model, the site, or everything.", "Ask the person who placed the hold; lifting it needs a role and a reason."},
+		NoLease:         {notAsked, "The agent has no leave from the controller to go on.", "Check the connection between agent and controller."},
+		ClockSkew:       {notAsked, "The clocks of agent and controller differ by more than 30 seconds.", "Set the clocks right."},
+		MinInterval:     {notAsked, "The device was asked this lately and is left in peace until its rest time is over.", "Use the last answer, or wait."},
+		BudgetSpent:     {notAsked, "The budget of this caller for today is used up.", "Wait until tomorrow, or have a larger standing approval signed."},
+		DeviceBusy:      {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
+		Quarantined:     {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device and clear it."},
+		AddressUnproven: {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
+		AddressMoved:    {notAsked, "The address now belongs to something else.", "Find the device and correct its address in the inventory."},
+		AddressOutside:  {notAsked, "The address is not one that this agent may reach.", "Check the address in the inventory and the policy of the agent."},
+		NoSecret:        {notAsked, "The read community of this device is not on the agent.", "Set it with primum secret set."},
+		NoPlugin:        {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
+		PluginBreach:    {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},
+		JournalFailed:   {notAsked, "The agent could not write its record, so it sends nothing.", "Check the disk of the agent."},
+		AgentOffline:    {notAsked, "The agent of this site is not connected.", "Check the agent and its network."},
+		Stopped:         {notAsked, "The run ended before this question was due.", "Run it again in the next approved time."},
+	}
+}
+
+// Reasons returns every code.
+func Reasons() []Reason {
+	var all []Reason
+	for r := range catalogue() {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Words returns the three sentences of a code. An unknown code gets the words of NotDecided.
+func (r Reason) Words() Words {
+	c := catalogue()
+	if w, ok := c[r]; ok {
+		return w
+	}
+	return c[NotDecided]
+}
+
+// Refusal is why something was not done: a value, not an error. The zero value is a refusal too.
+type Refusal struct {
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail,omitempty"` // what in particular, for a person
+}
+
+// Refuse returns a refusal.
+func Refuse(r Reason, detail string) *Refusal { return &Refusal{r, detail} }
+
+// String is the words of the code with the detail.
+func (r Refusal) String() string {
+	w := r.Reason.Words()
+	if r.Detail == "" {
+		return w.String()
+	}
+	return w.What + " " + w.Why + " (" + r.Detail + ") " + w.Do
+}
