@@ -84,11 +84,11 @@ type Record struct {
 	Permit  string `json:"permit,omitempty"` // Started and after: id of the permit
 	Device  string `json:"device,omitempty"` // asset tag
 	Address string `json:"address,omitempty"`
-	Caller  string `json:"caller,omitempty"`  // Started: who had it asked
-	Query   string `json:"query,omitempty"`   // Started: for people
-	Digest  string `json:"digest,omitempty"`  // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release
-	Length  int    `json:"length,omitempty"`  // Sent, Got: octets
-	Words   string `json:"words,omitempty"`   // Sent: what the message is
+	Caller  string `json:"caller,omitempty"` // Started: who had it asked
+	Query   string `json:"query,omitempty"`  // Started: for people
+	Digest  string `json:"digest,omitempty"` // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release
+	Length  int    `json:"length,omitempty"` // Sent, Got: octets
+	Words   string `json:"words,omitempty"`  // Sent: what the message is
 
 	Result *Result `json:"result,omitempty"` // Outcome
 }
