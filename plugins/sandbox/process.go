@@ -1,0 +1,235 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"primum/plugins/sdk"
+	probev1 "primum/proto/probe/v1"
+)
+
+const (
+	startTimeout    = 5 * time.Second
+	describeTimeout = 2 * time.Second
+	maxFrame        = 1 << 20
+)
+
+// Spec names one plugin. The zero value starts nothing.
+type Spec struct {
+	// Path of the binary. Required.
+	Path string
+	// SHA256 of the binary. Required: a zero hash matches nothing.
+	SHA256 [sha256.Size]byte
+	// Dir is where the private directory of this process is made. Required; short, because the
+	// path of a unix socket has at most 107 octets.
+	Dir string
+	// Log takes lifecycle and the plugin's words. Defaults to none.
+	Log *slog.Logger
+}
+
+// Process is a running plugin. It is safe for use by several goroutines. Close it.
+type Process struct {
+	name  string
+	dir   string
+	run   *run
+	words *words
+	conn  *grpc.ClientConn
+	probe probev1.ProbeClient
+
+	listening sync.WaitGroup // of the stdio stream
+	stop      context.CancelFunc
+	closing   sync.Once
+	closeErr  error
+}
+
+// Start verifies the binary, starts it, and asks it what it speaks. An error wraps ErrHash when the
+// binary is another one, and ErrAddress when the plugin named an address that is not its own.
+func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
+	name := filepath.Base(spec.Path)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("start plugin %s: %w", name, err)
+		}
+	}()
+	if spec.Path == "" || spec.Dir == "" {
+		return nil, errors.New("path and directory are required")
+	}
+	log := spec.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	log = log.With("plugin", name)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+
+	image, err := sealed(spec.Path, spec.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	defer image.Close()
+	dir, err := os.MkdirTemp(spec.Dir, "p") // 0700
+	if err != nil {
+		return nil, fmt.Errorf("make private directory: %w", err)
+	}
+	w := &words{log: log}
+	p := &Process{name: name, dir: dir, run: newRun(name, image, w), words: w}
+	if err := p.start(ctx); err != nil {
+		_ = p.Close()
+		return nil, p.explain(err)
+	}
+	log.Info("plugin started", "pid", p.Pid(), "sha256", fmt.Sprintf("%x", spec.SHA256))
+	return p, nil
+}
+
+func (p *Process) start(ctx context.Context) error {
+	config := &plugin.ClientConfig{
+		HandshakeConfig:  sdk.Handshake(),
+		Plugins:          plugin.PluginSet{sdk.PluginName: &plugin.NetRPCUnsupportedPlugin{}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     startTimeout,
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.dir},
+		Logger:           hclog.NewNullLogger(),
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
+			p.run.dir, p.run.env = dir, cmd.Env
+			return p.run, nil
+		},
+	}
+	client := plugin.NewClient(config)
+	// go-plugin knows no context: when ours ends, the process ends, and with it the handshake.
+	ended := make(chan struct{})
+	release := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		_ = p.run.Kill(context.Background())
+	})
+	_, err := client.Start()
+	if !release() {
+		<-ended
+	}
+	if err != nil {
+		client.Kill() // no address yet: waits for go-plugin's goroutines and nothing more
+		return errors.Join(ctx.Err(), err)
+	}
+	return p.connect(ctx, config.TLSConfig)
+}
+
+// connect opens the one kind of connection there is, with the keys of the handshake.
+func (p *Process) connect(ctx context.Context, keys *tls.Config) error {
+	keys = keys.Clone()
+	keys.MinVersion = tls.VersionTLS13
+	path, pid := p.run.socket, p.run.pid
+	conn, err := grpc.NewClient("passthrough:///plugin",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, path, pid) }),
+		grpc.WithTransportCredentials(credentials.NewTLS(keys)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxFrame), grpc.MaxCallSendMsgSize(maxFrame)),
+	)
+	if err != nil {
+		return fmt.Errorf("make connection: %w", err)
+	}
+	p.conn, p.probe = conn, probev1.NewProbeClient(conn)
+	// Before the first question: a plugin that prints a lot would wait for a reader.
+	listen, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = stop
+	p.listening.Go(func() { hear(listen, conn, p.words) })
+	_, err = p.Describe(ctx)
+	return err
+}
+
+// explain says how a start failed in words for a person. go-plugin's own error may hold the plugin's
+// words, so that it is quoted.
+func (p *Process) explain(err error) error {
+	p.run.mu.Lock()
+	refused := p.run.refused
+	p.run.mu.Unlock()
+	switch {
+	case refused != nil:
+		return refused
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("it was not ready within %s: %w", startTimeout, context.DeadlineExceeded)
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	}
+	how, gone := p.run.ended()
+	last := p.words.close()
+	if gone && how != "signal: killed" {
+		return fmt.Errorf("it ended before it was ready (%s); its last words: %s", how, last)
+	}
+	return fmt.Errorf("it did not become ready: %s", strconv.QuoteToASCII(err.Error()))
+}
+
+// Run opens the stream of one conversation.
+func (p *Process) Run(ctx context.Context) (probev1.Probe_RunClient, error) {
+	stream, err := p.probe.Run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open stream to plugin %s: %w", p.name, err)
+	}
+	return stream, nil
+}
+
+// Describe asks the plugin what it speaks. The answer is a claim.
+func (p *Process) Describe(ctx context.Context) (*probev1.Description, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	stream, err := p.probe.Run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ask plugin what it speaks: %w", err)
+	}
+	// A failed send shows its reason in the receive.
+	_ = stream.Send(&probev1.HostFrame{Step: &probev1.HostFrame_Describe{Describe: &probev1.Describe{}}})
+	frame, err := stream.Recv()
+	if err != nil {
+		return nil, fmt.Errorf("ask plugin what it speaks: %w", err)
+	}
+	d := frame.GetDescription()
+	if d.GetName() == "" || d.GetVersion() == "" || len(d.GetKinds()) == 0 || len(d.GetKinds()) > 16 {
+		return nil, errors.New("ask plugin what it speaks: it describes itself without name, version or kinds")
+	}
+	return d, nil
+}
+
+// Done is closed when the process is gone, for whatever reason.
+func (p *Process) Done() <-chan struct{} { return p.run.done }
+
+// Pid is the number of the process.
+func (p *Process) Pid() int {
+	p.run.mu.Lock()
+	defer p.run.mu.Unlock()
+	return p.run.pid
+}
+
+// Close ends the process and removes what it left. A plugin holds nothing worth a farewell. Close may
+// be called more than once; it returns when the process is gone.
+func (p *Process) Close() error {
+	p.closing.Do(func() {
+		if p.stop != nil {
+			p.stop()
+		}
+		var closeErr error
+		if p.conn != nil {
+			closeErr = p.conn.Close()
+		}
+		_ = p.run.Kill(context.Background())
+		p.listening.Wait()
+		p.words.close()
+		p.closeErr = errors.Join(closeErr, os.RemoveAll(p.dir))
+	})
+	return p.closeErr
+}
