@@ -118,19 +118,21 @@ func (j *judge) touch(at time.Time, tcp bool) {
 }
 
 // received counts one message. The caller holds mu.
-func (j *judge) received(at time.Time, service, from string, raw []byte, language bool) {
+func (j *judge) received(at time.Time, service, from string, raw []byte) {
 	j.report.Messages++
 	j.report.Octets += len(raw)
-	if !language {
-		// A datagram without an octet reached the device all the same.
-		j.report.UnapprovedBytes += max(len(raw), 1)
-	}
 	switch {
 	case j.report.Messages <= maxMessages:
 		j.write(Entry{At: at, Service: service, From: from, Event: "received", Hex: hex.EncodeToString(raw)})
 	case j.report.Messages == maxMessages+1:
 		j.harm(at, service, &breach{CodeFlood, fmt.Sprintf("more than %d messages", maxMessages)})
 	}
+}
+
+// unapproved counts the octets of one message. The caller holds mu.
+func (j *judge) unapproved(raw []byte) {
+	// A datagram without an octet reached the device all the same.
+	j.report.UnapprovedBytes += max(len(raw), 1)
 }
 
 // datagram judges one SNMP datagram; answer says whether the device, as far
@@ -140,12 +142,15 @@ func (j *judge) datagram(at time.Time, from string, raw []byte) (req snmpRequest
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	const service = "snmp"
+	j.received(at, service, from, raw)
 	may := j.begin(at, service, false, false)
 	var wrong *breach
 	if !j.cfg.Nothing {
 		req, wrong = readSNMP(raw, j.community, j.cfg.SNMP.OIDs)
 	}
-	j.received(at, service, from, raw, may && wrong == nil)
+	if !may || wrong != nil {
+		j.unapproved(raw)
+	}
 	j.harm(at, service, wrong)
 	if wrong == nil && !j.cfg.Nothing && j.report.Messages <= maxMessages {
 		j.harm(at, service, j.memory.repeated(raw, req.id))
@@ -248,8 +253,11 @@ func (v *visit) message(at time.Time, raw []byte, segments int, wrong *breach, h
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v.messages++
+	j.received(at, v.service, v.from, raw)
 	late := j.approved.breached(at, closing)
-	j.received(at, v.service, v.from, raw, wrong == nil && late == nil && !v.forbidden)
+	if wrong != nil || late != nil || v.forbidden {
+		j.unapproved(raw)
+	}
 	if segments > 1 {
 		j.report.SplitMessages++
 	}
@@ -279,13 +287,14 @@ func (v *visit) hungUp(at time.Time, reset bool, b *breach) {
 	j := v.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	broken := j.report.Broken
 	if reset {
 		j.write(Entry{At: at, Service: v.service, From: v.from, Event: "reset"})
 		j.harm(at, v.service, &breach{CodeReset, "after " + fmt.Sprint(v.messages) + " messages"})
 	} else {
 		j.write(Entry{At: at, Service: v.service, From: v.from, Event: "closed"})
 	}
-	if v.messages == 0 && !v.forbidden && !j.report.Broken {
+	if v.messages == 0 && !v.forbidden && !broken {
 		j.harm(at, v.service, &breach{CodeEmpty, "no message on the connection"})
 	}
 	// The kernel's FIN may still come a moment after the end, no later.

@@ -258,7 +258,8 @@ func (c *call) hungUp(at time.Time, reset bool) {
 		c.buf = nil
 	}
 	var left *breach
-	if !c.shut && !reset {
+	// Nobody can take leave of a device that has hung up or broken.
+	if !c.shut && !reset && !c.j.isBroken() {
 		left = c.lang.left()
 	}
 	c.v.hungUp(at, reset, left)
