@@ -1,0 +1,168 @@
+package sdktest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"primum/plugins/sandbox"
+	"primum/plugins/sdk"
+	probev1 "primum/proto/probe/v1"
+)
+
+// conversationTime bounds one conversation with a scripted device.
+const conversationTime = 10 * time.Second
+
+// Host plays the agent's part.
+type Host struct {
+	run func(context.Context) (probev1.Probe_RunClient, error)
+}
+
+// InProcess serves the probe inside the test, over the same stream as a plugin process would.
+func InProcess(t testing.TB, p sdk.Probe) *Host {
+	t.Helper()
+	l := bufconn.Listen(1 << 16)
+	s := grpc.NewServer()
+	probev1.RegisterProbeServer(s, sdk.NewServer(p))
+	var g sync.WaitGroup
+	g.Go(func() { _ = s.Serve(l) })
+	conn, err := grpc.NewClient("passthrough:///probe",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(); s.Stop(); g.Wait() })
+	client := probev1.NewProbeClient(conn)
+	return &Host{run: func(ctx context.Context) (probev1.Probe_RunClient, error) { return client.Run(ctx) }}
+}
+
+// Built builds the main package, for example "./cmd/primum-probe-acme", and starts it through
+// plugins/sandbox as an agent would.
+func Built(t testing.TB, pkg string) *Host {
+	t.Helper()
+	// Short, because the path of a unix socket is.
+	dir, err := os.MkdirTemp("", "probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, filepath.Base(pkg))
+	build := exec.Command("go", "build", "-o", path, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, text)
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	p, err := sandbox.Start(t.Context(), sandbox.Spec{Path: path, SHA256: sha256.Sum256(binary), Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s started and described itself in %s", filepath.Base(path), time.Since(began).Round(time.Millisecond))
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("close %s: %v", path, err)
+		}
+	})
+	return &Host{run: p.Run}
+}
+
+// Describe asks what the probe speaks.
+func (h *Host) Describe(t testing.TB) sdk.Description {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), conversationTime)
+	defer cancel()
+	stream, err := h.run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = stream.Send(&probev1.HostFrame{Step: &probev1.HostFrame_Describe{Describe: &probev1.Describe{}}})
+	frame, err := stream.Recv()
+	if err != nil {
+		t.Fatalf("describe: %v", err)
+	}
+	d := frame.GetDescription()
+	if d == nil {
+		t.Fatalf("describe was answered with %T", frame.GetStep())
+	}
+	return sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Kinds: d.GetKinds()}
+}
+
+// Outcome is one conversation as the host saw it.
+type Outcome struct {
+	// Sent are the messages that the probe proposed.
+	Sent [][]byte
+	// Result of the probe; zero when the stream ended without one.
+	Result sdk.Result
+	// Err is how the stream ended without a result: a gRPC status.
+	Err error
+}
+
+// Ask plays one conversation with the scripted device. It fails the test when a message is not the
+// one the script wants, or when the script was not played to its end.
+func (h *Host) Ask(t testing.TB, q sdk.Question, peer Peer) Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), conversationTime)
+	defer cancel()
+	var o Outcome
+	stream, err := h.run(ctx)
+	if err != nil {
+		o.Err = err
+		return o
+	}
+	send(stream, startFrame(q))
+	for {
+		frame, err := stream.Recv()
+		if err != nil {
+			o.Err = err
+			return o
+		}
+		switch step := frame.GetStep().(type) {
+		case *probev1.PluginFrame_Result:
+			o.Result = resultOf(step.Result)
+			if len(peer) != 0 {
+				t.Errorf("the conversation ended %d steps before the script", len(peer))
+			}
+			return o
+		case *probev1.PluginFrame_Send:
+			message := step.Send.GetMessage()
+			o.Sent = append(o.Sent, message)
+			if len(peer) > 0 && peer[0].kind == stepRecv {
+				if !bytes.Equal(message, peer[0].recv) {
+					t.Errorf("message %d is\n% x\nwant\n% x", len(o.Sent), message, peer[0].recv)
+				}
+				peer = peer[1:]
+			}
+			switch {
+			case len(peer) > 0 && peer[0].kind == stepReply:
+				send(stream, replyFrame(peer[0].reply))
+				peer = peer[1:]
+			case len(peer) > 0 && peer[0].kind == stepClose:
+				send(stream, closedFrame(peer[0].ending))
+				peer = peer[1:]
+			default:
+				send(stream, closedFrame(sdk.EndTimeout))
+			}
+		default:
+			t.Fatalf("the probe answered a question with %T", step)
+		}
+	}
+}
+
+// send sends a frame; where that fails, Recv says why.
+func send(stream probev1.Probe_RunClient, f *probev1.HostFrame) { _ = stream.Send(f) }
