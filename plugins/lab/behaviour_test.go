@@ -177,3 +177,19 @@ func TestADeviceResetsItsVisitorAndThatHarmsNobody(t *testing.T) {
 	}
 	wantHarm(t, d, 0)
 }
+
+func TestAnAnswerToAClosedPortIsCounted(t *testing.T) {
+	d := start(t, with(monitor(), func(c *DeviceConfig) { c.Behaviour.Delay = 50 * time.Millisecond })).Devices()[0]
+	v := dial(t, "udp4", d.SNMPAddr())
+	v.say(string(sysGroup(7)))
+	_ = v.Close()
+	if r := settle(t, d, func(r DeviceReport) bool { return r.RefusedAnswers == 1 }); r.RefusedAnswers != 1 || r.Harmed() {
+		t.Errorf("report %+v, want one refused answer and no harm", r)
+	}
+	// The next visitor is answered all the same.
+	v = dial(t, "udp4", d.SNMPAddr())
+	v.say(string(sysGroup(8)))
+	if got := v.hear(); !strings.Contains(got, "Test Monitor") {
+		t.Errorf("answer is %q", got)
+	}
+}

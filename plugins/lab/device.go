@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -46,6 +47,9 @@ func (d *Device) bind(ctx context.Context, addr netip.Addr) error {
 		var err error
 		d.udp, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, s.Port)))
 		if err != nil {
+			return err
+		}
+		if err := hearUnreachable(d.udp); err != nil {
 			return err
 		}
 	}
@@ -144,6 +148,9 @@ func (d *Device) listenSNMP(ctx context.Context) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				d.judge.unreachable(time.Now())
+			}
 			continue
 		}
 		req, answer := d.judge.datagram(time.Now(), from.String(), buf[:n])
@@ -172,16 +179,35 @@ func (d *Device) listenSNMP(ctx context.Context) {
 
 // sendSNMP sends a reply, if there is one, and ends the conversation.
 func (d *Device) sendSNMP(reply []byte, to netip.AddrPort) {
-	defer d.judge.settled()
-	if reply == nil {
-		return
-	}
-	if err := d.udp.SetWriteDeadline(time.Now().Add(DefaultIdle)); err != nil {
-		return
-	}
-	if _, err := d.udp.WriteToUDPAddrPort(reply, to); err == nil {
+	if reply != nil {
 		d.judge.answered(time.Now(), "snmp", reply)
 	}
+	d.judge.settled()
+	if reply == nil || d.udp.SetWriteDeadline(time.Now().Add(DefaultIdle)) != nil {
+		return
+	}
+	if _, err := d.udp.WriteToUDPAddrPort(reply, to); errors.Is(err, syscall.ECONNREFUSED) {
+		// The kernel tells of an earlier answer and has not sent this one.
+		d.judge.unreachable(time.Now())
+		_, _ = d.udp.WriteToUDPAddrPort(reply, to) // as on a network, it may be lost
+	}
+}
+
+// hearUnreachable asks the kernel to tell of ICMP port unreachable: a visitor
+// that closes its socket before a late answer makes its kernel send one to
+// the device (G6).
+func hearUnreachable(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("reach socket: %w", err)
+	}
+	var set error
+	if err := raw.Control(func(fd uintptr) {
+		set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_RECVERR, 1)
+	}); err != nil {
+		return fmt.Errorf("reach socket: %w", err)
+	}
+	return set
 }
 
 // snmpReply is what the device answers, or nil for silence.

@@ -36,7 +36,7 @@ type Entry struct {
 	At      time.Time `json:"at"`
 	Service string    `json:"service"`
 	From    string    `json:"from,omitempty"`
-	// Event is received, answered, connected, closed, reset, breach or broken.
+	// Event is received, answered, refused, connected, closed, reset, breach or broken.
 	Event string `json:"event"`
 	Hex   string `json:"hex,omitempty"`
 	Note  string `json:"note,omitempty"`
@@ -162,7 +162,8 @@ func (j *judge) datagram(at time.Time, from string, raw []byte) (req snmpRequest
 	return req, true
 }
 
-// answered counts an answer and ends the conversation of a datagram.
+// answered counts an answer. It is called before the answer leaves, so that a
+// visitor who has it finds it counted.
 func (j *judge) answered(at time.Time, service string, raw []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -172,11 +173,20 @@ func (j *judge) answered(at time.Time, service string, raw []byte) {
 	}
 }
 
-// settled says that a datagram's answer is no longer under way.
+// settled says that a datagram's answer is no longer under way. It is called
+// before the answer leaves: who has it may go on.
 func (j *judge) settled() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.pending--
+}
+
+// unreachable counts an answer that found the visitor's port closed.
+func (j *judge) unreachable(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.report.RefusedAnswers++
+	j.write(Entry{At: at, Service: "snmp", Event: "refused", Note: "the visitor's port was closed before the answer came"})
 }
 
 func (j *judge) answers() int {

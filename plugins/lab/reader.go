@@ -2,12 +2,9 @@ package lab
 
 import (
 	"errors"
-	"io"
 	"net"
 	"time"
 )
-
-var errEOF = io.EOF
 
 // readAll hands over what a connection brings, each piece with its time,
 // until the connection ends or stop is closed.

@@ -43,7 +43,11 @@ type DeviceReport struct {
 	// SplitMessages counts messages that came in more than one TCP segment.
 	SplitMessages int `json:"split_messages"`
 	// EarlyReleases counts associations released before the question.
-	EarlyReleases      int      `json:"early_releases"`
+	EarlyReleases int `json:"early_releases"`
+	// RefusedAnswers counts SNMP answers that found the visitor's port closed,
+	// so that its kernel sent ICMP to the device (G6). It is no breach: a
+	// visitor that crashed does the same.
+	RefusedAnswers     int      `json:"refused_answers"`
 	Breaches           []Breach `json:"breaches"`
 	Fragile            bool     `json:"fragile"`
 	MustReceiveNothing bool     `json:"must_receive_nothing"`

@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -65,6 +66,7 @@ type call struct {
 	eof     bool
 	settled bool // the end of this call has been judged already
 	dropped bool // we reset the connection ourselves
+	gone    bool // no longer counted as open
 }
 
 // serve runs the call until it is over and closes the connection.
@@ -73,7 +75,7 @@ func (c *call) serve(ctx context.Context) {
 	var reader sync.WaitGroup
 	reader.Go(func() { readAll(c.conn, chunks, stop) })
 	defer reader.Wait()
-	defer c.v.over()
+	defer c.leave()
 	defer c.conn.Close()
 	defer close(stop)
 
@@ -110,7 +112,7 @@ func (c *call) serve(ctx context.Context) {
 			if in.err == nil {
 				break
 			}
-			reset := !errors.Is(in.err, errEOF)
+			reset := !errors.Is(in.err, io.EOF)
 			c.hungUp(in.at, reset)
 			if reset {
 				return
@@ -125,12 +127,22 @@ func (c *call) serve(ctx context.Context) {
 			c.hangUp()
 		}
 		if c.eof && len(c.reply) == 0 {
+			// Before our FIN: a visitor who has it may come again.
+			c.leave()
 			c.hangUp()
 			if c.lateReset() {
 				c.v.note(time.Now(), &breach{CodeReset, "after its end of the connection was closed"})
 			}
 			return
 		}
+	}
+}
+
+// leave says once that this connection is no longer open.
+func (c *call) leave() {
+	if !c.gone {
+		c.gone = true
+		c.v.over()
 	}
 }
 

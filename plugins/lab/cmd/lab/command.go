@@ -35,17 +35,12 @@ type commands struct {
 	Transcript transcriptCommand `cmd:"" help:"Tell every message that one device received, in hex."`
 }
 
-// surroundings are what a command may use.
-type surroundings struct {
-	ctx context.Context // one command line's life, not stored beyond it
-	out io.Writer
-}
-
 func run(ctx context.Context, args []string, out, complaints io.Writer) (int, error) {
 	var c commands
 	ended := -1
 	parser, err := kong.New(&c, kong.Name("lab"), kong.Description("A simulated hospital of glass devices, and its judge."),
-		kong.Writers(out, complaints), kong.Exit(func(code int) { ended = code }))
+		kong.Writers(out, complaints),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)), kong.Exit(func(code int) { ended = code }))
 	if err != nil {
 		return exitFailed, fmt.Errorf("build command line: %w", err)
 	}
@@ -56,7 +51,7 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) (int, er
 	if err != nil {
 		return exitUsage, err
 	}
-	switch err := parsed.Run(surroundings{ctx: ctx, out: out}); {
+	switch err := parsed.Run(); {
 	case errors.Is(err, errHarm):
 		return exitHarmful, nil
 	case err != nil:
@@ -73,7 +68,7 @@ type serveCommand struct {
 }
 
 // Run serves until a signal or the end of the longest time.
-func (c serveCommand) Run(s surroundings) error {
+func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 	cfg, err := hospital.Demo()
 	if c.Hospital != "" {
 		raw, readErr := os.ReadFile(c.Hospital)
@@ -94,17 +89,17 @@ func (c serveCommand) Run(s surroundings) error {
 			return errors.New("read community: the file is empty")
 		}
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, c.MaxTime)
+	ctx, cancel := context.WithTimeout(ctx, c.MaxTime)
 	defer cancel()
 	h, err := lab.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "hospital %s: %d devices on loopback, papers in %s\n", h.Name(), len(h.Devices()), c.Dir)
+	fmt.Fprintf(out, "hospital %s: %d devices on loopback, papers in %s\n", h.Name(), len(h.Devices()), c.Dir)
 	if err := lab.Serve(ctx, h, c.Dir); err != nil {
 		return err
 	}
-	fmt.Fprintln(s.out, h.Report().Totals)
+	fmt.Fprintln(out, h.Report().Totals)
 	return nil
 }
 
@@ -116,8 +111,8 @@ type windowCommand struct {
 }
 
 // Run tells the judge.
-func (c windowCommand) Run(s surroundings) error {
-	return lab.TellWindow(s.ctx, c.Dir, lab.Window{From: c.From, To: c.To, Slack: c.Slack})
+func (c windowCommand) Run(ctx context.Context) error {
+	return lab.TellWindow(ctx, c.Dir, lab.Window{From: c.From, To: c.To, Slack: c.Slack})
 }
 
 type reportCommand struct {
@@ -126,17 +121,17 @@ type reportCommand struct {
 }
 
 // Run writes the report.
-func (c reportCommand) Run(s surroundings) error {
-	report, err := lab.FetchReport(s.ctx, c.Dir)
+func (c reportCommand) Run(ctx context.Context, out io.Writer) error {
+	report, err := lab.FetchReport(ctx, c.Dir)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		encoder := json.NewEncoder(s.out)
+		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)
 	} else {
-		err = report.WriteTable(s.out)
+		err = report.WriteTable(out)
 	}
 	if err != nil {
 		return err
@@ -153,10 +148,10 @@ type transcriptCommand struct {
 }
 
 // Run writes the transcript.
-func (c transcriptCommand) Run(s surroundings) error {
-	entries, err := lab.FetchTranscript(s.ctx, c.Dir, c.Tag)
+func (c transcriptCommand) Run(ctx context.Context, out io.Writer) error {
+	entries, err := lab.FetchTranscript(ctx, c.Dir, c.Tag)
 	if err != nil {
 		return err
 	}
-	return lab.WriteTranscript(s.out, entries)
+	return lab.WriteTranscript(out, entries)
 }
