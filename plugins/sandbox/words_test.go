@@ -1,0 +1,57 @@
+package sandbox
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestWordsAreCappedEachSecondAndTheCutIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		w := &words{log: slog.New(slog.NewTextHandler(&out, nil))}
+		line := []byte(strings.Repeat("x", 99) + "\n")
+		for range 2000 { // 200 kB in no time
+			if n, err := w.Write(line); n != len(line) || err != nil {
+				t.Fatalf("write took %d, %v", n, err)
+			}
+		}
+		if n := strings.Count(out.String(), "plugin says\""); n > maxWordsPerSecond/100+1 {
+			t.Errorf("%d lines within a second", n)
+		}
+		time.Sleep(time.Second)
+		_, _ = w.Write([]byte("later\n"))
+		if !strings.Contains(out.String(), "words dropped") || !strings.Contains(out.String(), "later") {
+			t.Error("the cut is not told, or the words after it are lost")
+		}
+	})
+}
+
+func TestWordsForgeNoRecord(t *testing.T) {
+	var out bytes.Buffer
+	w := &words{log: slog.New(slog.NewTextHandler(&out, nil))}
+	_, _ = w.Write([]byte("a\x1b[2J\rlevel=ERROR msg=forged\n{\"@level\":\"error\"}\n" + strings.Repeat("y", 5000)))
+	last := w.close()
+	if got := strings.Count(out.String(), "\n"); got != 2+5 {
+		t.Errorf("%d records:\n%s", got, out.String())
+	}
+	for _, s := range []string{out.String(), last} {
+		if strings.ContainsAny(s, "\x1b\r") || strings.Contains(s, "\nlevel=ERROR") {
+			t.Errorf("escapes in %q", s)
+		}
+	}
+	if len(last) > maxLastWords+2 {
+		t.Errorf("last words have %d octets", len(last))
+	}
+}
+
+func FuzzStdio(f *testing.F) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if data := stdioData(b); len(data) > len(b) || !bytes.Contains(b, data) {
+			t.Errorf("% x gives % x", b, data)
+		}
+	})
+}
