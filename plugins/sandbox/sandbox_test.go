@@ -48,7 +48,7 @@ var built = sync.OnceValues(func() ([]byte, error) {
 })
 
 // spec lays the plugin down under the name that makes it behave as asked.
-func spec(t *testing.T, mode, argument string) (sandbox.Spec, *log) {
+func spec(t testing.TB, mode, argument string) (sandbox.Spec, *log) {
 	t.Helper()
 	binary, err := built()
 	if err != nil {

@@ -294,3 +294,13 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkConversationWithRealProcess(b *testing.B) {
+	h := sdktest.Built(b, "./cmd/primum-probe-snmp")
+	peer := sdktest.Peer{sdktest.Reply(octets(b, goldenResponse))}
+	for b.Loop() {
+		if o := h.Ask(b, system(), peer); o.Result.Status != sdk.Answered {
+			b.Fatal(o.Err)
+		}
+	}
+}
