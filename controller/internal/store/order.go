@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Order is a work order as it goes out.
+type Order struct {
+	ID    string
+	Run   string
+	Agent string
+	Epoch uint64
+	Hold  uint64 // hold version that was looked at
+}
+
+// Sending is one permit of an order; its place in the list is the ordinal.
+type Sending struct {
+	Item   int
+	Permit string
+}
+
+// MaxOutstanding is how many orders an agent may have open (CONTROL-PLANE 4.6).
+const MaxOutstanding = 2
+
+// Due returns the oldest run of an agent that has queued tasks within its approved time, and at most
+// limit of those tasks. It fails with ErrNotFound when there is nothing to send, also when the agent
+// has enough orders open.
+func (s *Store) Due(ctx context.Context, agent string, at time.Time, skip map[string]bool, limit int) (Run, []Task, error) {
+	open, err := one(ctx, s.r, scanNumber, `SELECT count(*) FROM work_order WHERE agent = ? AND state = 'DISPATCHED'`, agent)
+	if err != nil {
+		return Run{}, nil, fmt.Errorf("count open orders: %w", err)
+	}
+	if open >= MaxOutstanding {
+		return Run{}, nil, ErrNotFound
+	}
+	runs, err := all(ctx, s.r, scanRun, `SELECT `+runColumns+` FROM run WHERE agent = ? AND state IN ('PENDING', 'RUNNING', 'HELD')
+		AND opens <= ? AND closes > ? ORDER BY opens, name`, agent, micros(at), micros(at))
+	if err != nil {
+		return Run{}, nil, fmt.Errorf("list due runs: %w", err)
+	}
+	for _, r := range runs {
+		if skip[r.Name] {
+			continue
+		}
+		tasks, err := all(ctx, s.r, scanTask, `SELECT `+taskColumns+` FROM task WHERE run = ? AND state = 'QUEUED' ORDER BY item LIMIT ?`, r.Name, limit)
+		if err != nil {
+			return Run{}, nil, fmt.Errorf("list due tasks: %w", err)
+		}
+		if len(tasks) > 0 {
+			return r, tasks, nil
+		}
+	}
+	return Run{}, nil, ErrNotFound
+}
+
+// Dispatch commits that an order goes out, before it does (I1). It fails with ErrFenced when the
+// session is not the newest one, confirmed by the agent's journal, and with ErrState when a hold came
+// in between, the run has ended, a task is not queued any more, or the agent has enough orders open.
+func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at time.Time) error {
+	return s.tx(ctx, "dispatch order", func(tx *sql.Tx) error {
+		ready, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM agent WHERE name = ? AND session_epoch = ? AND confirmed_epoch = ?`, o.Agent, o.Epoch, o.Epoch)
+		if err != nil {
+			return err
+		}
+		if ready != 1 {
+			return ErrFenced
+		}
+		version, err := holdVersion(ctx, tx)
+		if err != nil {
+			return err
+		}
+		open, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM work_order WHERE agent = ? AND state = 'DISPATCHED'`, o.Agent)
+		if err != nil {
+			return err
+		}
+		if version != o.Hold || open >= MaxOutstanding {
+			return ErrState
+		}
+		if err := must(ctx, tx, ErrState, `UPDATE run SET state = 'RUNNING', started = CASE started WHEN 0 THEN ? ELSE started END
+			WHERE name = ? AND state IN ('PENDING', 'RUNNING', 'HELD') AND opens <= ? AND closes > ?`, micros(at), o.Run, micros(at), micros(at)); err != nil {
+			return err
+		}
+		if _, err := change(ctx, tx, `INSERT INTO work_order (id, run, agent, epoch, state, at) VALUES (?, ?, ?, ?, 'DISPATCHED', ?)`,
+			o.ID, o.Run, o.Agent, o.Epoch, micros(at)); err != nil {
+			return err
+		}
+		for i, x := range sendings {
+			if err := must(ctx, tx, ErrState, `UPDATE task SET state = 'DISPATCHED', work_order = ?, ordinal = ?, sends = sends + 1, dispatched = ?
+				WHERE run = ? AND item = ? AND state = 'QUEUED'`, o.ID, i, micros(at), o.Run, x.Item); err != nil {
+				return err
+			}
+			if _, err := change(ctx, tx, `INSERT INTO sending (work_order, ordinal, run, item, permit) VALUES (?, ?, ?, ?, ?)`, o.ID, i, o.Run, x.Item, x.Permit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Receipt writes that an order stands in the agent's journal.
+func (s *Store) Receipt(ctx context.Context, agent string, epoch uint64, order string, lsn uint64) error {
+	return s.tx(ctx, "store receipt", func(tx *sql.Tx) error {
+		return must(ctx, tx, ErrFenced, `UPDATE work_order SET receipt = ? WHERE id = ? AND agent = ? AND epoch = ?`, lsn, order, agent, epoch)
+	})
+}

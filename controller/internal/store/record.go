@@ -1,0 +1,205 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Record is one evidence record as the agent wrote it.
+type Record struct {
+	Seq    uint64
+	Kind   string
+	Raw    []byte
+	Poison string // why it is quarantined; empty: it is good
+}
+
+// Outcome is what a record says about a task.
+type Outcome struct {
+	Seq      uint64
+	Order    string
+	Ordinal  uint32
+	Permit   string
+	Device   string
+	State    string
+	Reason   string
+	Detail   string
+	Asked    time.Time
+	TookUS   int64
+	Messages int
+	Octets   int
+	Facts    []Fact
+	Touched  bool // the device may have received something
+	Again    bool // a refusal that proves that nothing was sent, and that may be sent anew
+}
+
+// Batch is a run of records that follow what is stored.
+type Batch struct {
+	Agent       string
+	Epoch       uint64
+	Incarnation []byte
+	From        uint64 // high-water mark that it follows
+	To          uint64
+	Hash        []byte // of the last record
+	Records     []Record
+	Outcomes    []Outcome
+	At          time.Time
+}
+
+// maxSends bounds how often one task may get a new permit.
+const maxSends = 20
+
+// TakeRecords stores records and what they say of tasks in one transaction, and moves the high-water
+// mark from From to To. It fails with ErrFenced for an older session and with ErrGap when the mark or
+// the incarnation is another one. An outcome that fits no task is quarantined and blocks nothing.
+func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
+	return s.tx(ctx, "store records", func(tx *sql.Tx) error {
+		a, err := one(ctx, tx, scanAgent, `SELECT `+agentColumns+` FROM agent WHERE name = ?`, b.Agent)
+		if err != nil {
+			return err
+		}
+		if a.Epoch != b.Epoch {
+			return ErrFenced
+		}
+		if a.RecordHWM != b.From || !bytes.Equal(a.Incarnation, b.Incarnation) {
+			return ErrGap
+		}
+		if _, err := change(ctx, tx, `UPDATE agent SET record_hwm = ?, record_hash = ?, journal_lsn = max(journal_lsn, ?) WHERE name = ?`,
+			b.To, b.Hash, b.To, b.Agent); err != nil {
+			return err
+		}
+		raw := map[uint64][]byte{}
+		for _, r := range b.Records {
+			raw[r.Seq] = r.Raw
+			if _, err := change(ctx, tx, `INSERT INTO record (agent, incarnation, seq, kind, raw) VALUES (?, ?, ?, ?, ?)`,
+				b.Agent, b.Incarnation, r.Seq, r.Kind, r.Raw); err != nil {
+				return err
+			}
+			if r.Poison != "" {
+				if err := b.quarantine(ctx, tx, r.Seq, r.Raw, r.Poison); err != nil {
+					return err
+				}
+			}
+		}
+		for _, o := range b.Outcomes {
+			why, err := b.apply(ctx, tx, o)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				if err := b.quarantine(ctx, tx, o.Seq, raw[o.Seq], why); err != nil {
+					return err
+				}
+			}
+		}
+		return settle(ctx, tx, b.At)
+	})
+}
+
+func (b Batch) quarantine(ctx context.Context, tx *sql.Tx, seq uint64, raw []byte, why string) error {
+	_, err := change(ctx, tx, `INSERT INTO record_quarantine (agent, incarnation, seq, raw, reason, at) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, b.Agent, b.Incarnation, seq, raw, why, micros(b.At))
+	return err
+}
+
+type sent struct {
+	Run, Device, Kind, Question, State, Order, Permit, Agent, RunState string
+	Item, Sends                                                        int
+	Dispatched, Closes                                                 time.Time
+}
+
+func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, err error) {
+	found, err := all(ctx, tx, func(scan func(...any) error) (x sent, err error) {
+		err = scan(&x.Run, &x.Item, &x.Device, &x.Kind, &x.Question, &x.State, &x.Order, &x.Sends, &x.Permit, &x.Agent,
+			&x.RunState, timeColumn{&x.Dispatched}, timeColumn{&x.Closes})
+		return x, err
+	}, `SELECT t.run, t.item, t.device, t.kind, t.question, t.state, t.work_order, t.sends, s.permit, r.agent, r.state, t.dispatched, r.closes
+		FROM sending s JOIN task t ON t.run = s.run AND t.item = s.item JOIN run r ON r.name = t.run
+		WHERE s.work_order = ? AND s.ordinal = ?`, o.Order, o.Ordinal)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return fmt.Sprintf("no task %d of order %q was sent", o.Ordinal, o.Order), nil
+	}
+	x := found[0]
+	switch {
+	case x.Agent != b.Agent:
+		return "the order was for another agent", nil
+	case o.Permit != "" && o.Permit != x.Permit, o.Device != "" && o.Device != x.Device:
+		return "permit or device is not that of the task", nil
+	case x.State != "DISPATCHED" && x.State != "UNKNOWN" && !(o.Touched && (x.State == "QUEUED" || x.Order != o.Order)):
+		return "the task has an outcome already", nil
+	}
+	if o.Again && x.State == "DISPATCHED" && x.Order == o.Order && x.Sends < maxSends && x.RunState == "RUNNING" && b.At.Before(x.Closes) {
+		_, err := change(ctx, tx, `UPDATE task SET state = 'QUEUED', work_order = '', ordinal = 0 WHERE run = ? AND item = ?`, x.Run, x.Item)
+		return "", err
+	}
+	if !o.Touched && x.Order != o.Order {
+		return "", nil // of an earlier sending, which is known not to have been started
+	}
+	return "", b.finish(ctx, tx, x, o)
+}
+
+func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error {
+	facts, err := text(append([]Fact{}, o.Facts...))
+	if err != nil {
+		return err
+	}
+	if _, err := change(ctx, tx, `UPDATE task SET state = ?, reason = ?, detail = ?, finished = ?, asked = ?, took_us = ?, messages = ?, octets = ?, facts = ?
+		WHERE run = ? AND item = ?`, o.State, o.Reason, o.Detail, micros(b.At), micros(o.Asked), o.TookUS, o.Messages, o.Octets, facts, x.Run, x.Item); err != nil {
+		return err
+	}
+	if !o.Touched {
+		return nil
+	}
+	when := o.Asked
+	if when.IsZero() {
+		when = x.Dispatched
+	}
+	if _, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item
+		WHERE excluded.at >= visit.at OR excluded.run = visit.run AND excluded.item = visit.item`,
+		x.Device, x.Question, x.Kind, micros(when), o.State, x.Run, x.Item); err != nil {
+		return err
+	}
+	if o.State != "ANSWERED" {
+		return nil
+	}
+	_, err = change(ctx, tx, `INSERT INTO answer (tag, kind, run, at, facts) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (tag, kind) DO UPDATE SET run = excluded.run, at = excluded.at, facts = excluded.facts WHERE excluded.at >= answer.at`,
+		x.Device, x.Kind, x.Run, micros(when), facts)
+	return err
+}
+
+// Quarantined is a record that was put aside.
+type Quarantined struct {
+	Seq    uint64
+	Reason string
+}
+
+// Quarantine returns the records of an agent that were put aside, in any journal, in their order.
+func (s *Store) Quarantine(ctx context.Context, agent string) ([]Quarantined, error) {
+	out, err := all(ctx, s.r, func(scan func(...any) error) (q Quarantined, err error) {
+		err = scan(&q.Seq, &q.Reason)
+		return q, err
+	}, `SELECT seq, reason FROM record_quarantine WHERE agent = ? ORDER BY at, seq`, agent)
+	if err != nil {
+		return nil, fmt.Errorf("list quarantine: %w", err)
+	}
+	return out, nil
+}
+
+// RawRecords returns the stored bytes of an agent's newest journal, in order.
+func (s *Store) RawRecords(ctx context.Context, agent string) ([][]byte, error) {
+	out, err := all(ctx, s.r, func(scan func(...any) error) (b []byte, err error) {
+		err = scan(&b)
+		return b, err
+	}, `SELECT r.raw FROM record r JOIN agent a ON a.name = r.agent AND a.incarnation = r.incarnation WHERE r.agent = ? ORDER BY r.seq`, agent)
+	if err != nil {
+		return nil, fmt.Errorf("list records: %w", err)
+	}
+	return out, nil
+}
