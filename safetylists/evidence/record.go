@@ -43,6 +43,7 @@ const (
 	Outcome  Kind = "outcome"  // the end of one task
 	HoldSeen Kind = "hold"     // a hold version came into force
 	ListSeen Kind = "list"     // a list release came into use
+	Cleared  Kind = "cleared"  // a person cleared a quarantined device
 )
 
 // State is the named end of a task.
@@ -84,11 +85,14 @@ type Record struct {
 	Permit  string `json:"permit,omitempty"` // Started and after: id of the permit
 	Device  string `json:"device,omitempty"` // asset tag
 	Address string `json:"address,omitempty"`
-	Caller  string `json:"caller,omitempty"` // Started: who had it asked
-	Query   string `json:"query,omitempty"`  // Started: for people
-	Digest  string `json:"digest,omitempty"` // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release
-	Length  int    `json:"length,omitempty"` // Sent, Got: octets
-	Words   string `json:"words,omitempty"`  // Sent: what the message is
+	MAC     string `json:"mac,omitempty"`     // Started: of the device, as the inventory has it
+	GapMS   int64  `json:"gap_ms,omitempty"`  // Started: least milliseconds to the next conversation
+	RestMS  int64  `json:"rest_ms,omitempty"` // Started: least milliseconds to the same question
+	Caller  string `json:"caller,omitempty"`  // Started: who had it asked
+	Query   string `json:"query,omitempty"`   // Started: for people
+	Digest  string `json:"digest,omitempty"`  // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release
+	Length  int    `json:"length,omitempty"`  // Sent, Got: octets
+	Words   string `json:"words,omitempty"`   // Sent: what the message is
 
 	Result *Result `json:"result,omitempty"` // Outcome
 }

@@ -1,0 +1,239 @@
+package guard
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"primum/agent/internal/task"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+	"primum/safetylists/release"
+)
+
+// Config is what a guard needs.
+type Config struct {
+	Policy  list.Policy
+	Boot    func() time.Duration                            // CLOCK_BOOTTIME: it runs on in suspend
+	Append  func(...evidence.Record) (uint64, error)        // journal, on disk when it returns
+	Release func() *release.Release                         // the verified list, nil if none
+	Prove   func(d list.Device, at time.Time) *list.Refusal // address proof
+}
+
+// Guard admits tasks one by one. It is safe for concurrent use.
+type Guard struct {
+	cfg  Config
+	boot func() time.Duration
+
+	mu         sync.Mutex
+	mem        memory // guarded by mu, as is all below
+	busy       map[string]bool
+	lease      Lease
+	holds      []Hold
+	holdsKnown bool
+	stopped    bool
+	site       string
+}
+
+// New returns a guard that has no lease and refuses everything.
+func New(cfg Config) *Guard {
+	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), busy: map[string]bool{}}
+}
+
+// Replay takes one record of the journal, in order, before anything else is called.
+func (g *Guard) Replay(r evidence.Record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mem.note(r)
+}
+
+// Note takes one record that was just written.
+func (g *Guard) Note(r evidence.Record) { g.Replay(r) }
+
+// Open returns the started records that have no outcome: what a crash left.
+func (g *Guard) Open() []evidence.Record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var open []evidence.Record
+	for _, s := range g.mem.open {
+		open = append(open, s.record)
+	}
+	return open
+}
+
+// Seen returns the last epoch and the highest hold version of the journal.
+func (g *Guard) Seen() (epoch, holdVersion uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mem.epoch, g.mem.holdVersion
+}
+
+// Stop refuses everything from now on.
+func (g *Guard) Stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.stopped = true
+}
+
+// Ticket is the right to hold one conversation with one device. Only [Guard.Admit] makes one; the
+// holder gives it back with Done.
+type Ticket struct {
+	g      *Guard
+	task   task.Task
+	limits list.Limits
+	names  []string
+	once   sync.Once
+}
+
+// Task returns the task that the ticket is for.
+func (t *Ticket) Task() task.Task { return t.task }
+
+// Limits returns the pace in force: the tightest of plan and list.
+func (t *Ticket) Limits() list.Limits { return t.limits }
+
+// Leave reports why the next message may not be sent at this moment; nil when it may.
+func (t *Ticket) Leave(at time.Time) *list.Refusal {
+	t.g.mu.Lock()
+	defer t.g.mu.Unlock()
+	if !at.Before(t.task.Closes()) {
+		return list.Refuse(list.OutsideWindow, "the approved time is over")
+	}
+	return t.g.leave(t.task.Device())
+}
+
+// Done frees the device for its next conversation, which the gap still keeps away.
+func (t *Ticket) Done() {
+	t.once.Do(func() {
+		t.g.mu.Lock()
+		defer t.g.mu.Unlock()
+		for _, k := range t.names {
+			delete(t.g.busy, k)
+		}
+	})
+}
+
+// Verdict is the answer to one task: a ticket, a refusal, or a moment to try again.
+type Verdict struct {
+	Ticket  *Ticket
+	Refusal *list.Refusal
+	Again   time.Time // set when neither a ticket nor a refusal is
+}
+
+// Admit decides about a task at a moment of the wall clock, with receipt the number of the record that
+// holds its receipt. When it admits, the permit is consumed on disk. The order of checks is that of
+// WIRE-RULES 5.1; what is unknown refuses.
+func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
+	refuse := func(r *list.Refusal) Verdict { return Verdict{Refusal: r} }
+	dev := t.Device()
+	limits, r := g.decide(t, at)
+	if r != nil {
+		return refuse(r)
+	}
+	if r := g.reachable(t.Address().Addr()); r != nil {
+		return refuse(r)
+	}
+	names := keys(dev.ID, dev.Address.String(), dev.MAC)
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mem.used[t.ID().String()] {
+		return refuse(list.Refuse(list.PermitUsed, ""))
+	}
+	if why, ok := g.mem.quarantined[dev.ID]; ok {
+		return refuse(list.Refuse(list.Quarantined, why))
+	}
+	if end := g.mem.rest[restKey(dev.ID, t.Query().String())]; at.Before(end) {
+		return refuse(list.Refuse(list.MinInterval, "until "+end.UTC().Format(time.DateTime)+" UTC"))
+	}
+	if caller, perDay := t.Budget(); caller != "" && g.mem.askedSince(t.Caller(), at.Add(-24*time.Hour)) >= perDay {
+		return refuse(list.Refuse(list.BudgetSpent, fmt.Sprintf("%d questions in 24 hours", perDay)))
+	}
+	if r := g.leave(dev); r != nil {
+		if r.Reason == list.NoLease || r.Detail == newerHold {
+			return Verdict{Again: at.Add(200 * time.Millisecond)} // the beat is on its way
+		}
+		return refuse(r)
+	}
+	if receipt > g.lease.DurableLSN {
+		return Verdict{Again: at.Add(100 * time.Millisecond)} // CONTROL-PLANE I2
+	}
+	for _, k := range names {
+		if g.busy[k] {
+			return Verdict{Again: at.Add(100 * time.Millisecond)}
+		}
+	}
+	if end := g.mem.quietUntil(names); at.Before(end) && !takenOut(controlGap) {
+		if end.Add(limits.Cap).After(t.Closes()) || !end.Before(t.Until()) {
+			return refuse(list.Refuse(list.OutsideWindow, "the device needs rest until "+end.UTC().Format(time.TimeOnly)))
+		}
+		return Verdict{Again: end}
+	}
+	if r := g.cfg.Prove(dev, at); r != nil {
+		return refuse(r)
+	}
+	return g.consume(t, limits, names, at)
+}
+
+// consume writes the record that spends the permit, and looks once more whether it may go on.
+func (g *Guard) consume(t task.Task, limits list.Limits, names []string, at time.Time) Verdict {
+	order, ordinal := t.Order()
+	dev := t.Device()
+	rec := evidence.Record{At: at, Kind: evidence.Started, Order: order, Ordinal: ordinal, Permit: t.ID().String(),
+		Device: dev.ID, Address: dev.Address.String(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
+		GapMS: limits.Gap.Milliseconds(), RestMS: limits.Rest.Milliseconds()}
+	if _, err := g.cfg.Append(rec); err != nil {
+		return Verdict{Refusal: list.Refuse(list.JournalFailed, err.Error())}
+	}
+	g.mem.note(rec)
+	for _, k := range names {
+		g.busy[k] = true
+	}
+	return Verdict{Ticket: &Ticket{g: g, task: t, limits: limits, names: names}}
+}
+
+// decide holds the task against the agent's own copy of the list, and the permit against the clock.
+func (g *Guard) decide(t task.Task, at time.Time) (list.Limits, *list.Refusal) {
+	rel := g.cfg.Release()
+	switch {
+	case rel == nil:
+		return list.Limits{}, list.Refuse(list.NoList, "")
+	case rel.ExpiredAt(at):
+		return list.Limits{}, list.Refuse(list.ListExpired, "it ended on "+rel.Expires.Format(time.DateOnly))
+	case rel.Digest != t.ListDigest():
+		return list.Limits{}, list.Refuse(list.ListOther, "")
+	}
+	if r := t.Valid(at); r != nil {
+		return list.Limits{}, r
+	}
+	d := rel.List.Decide(t.Device(), t.Query(), at)
+	if !d.Allowed() {
+		return list.Limits{}, list.Refuse(d.Reason, d.Detail)
+	}
+	limits := t.Limits().Tightest(d.Limits)
+	if !limits.Valid(t.Query().Kind()) {
+		return list.Limits{}, list.Refuse(list.PermitInvalid, "its pace is outside what the schema allows")
+	}
+	g.mu.Lock()
+	g.site = rel.List.Site().Name
+	g.mu.Unlock()
+	return limits, nil
+}
+
+// reachable holds DESIGN 6.10 and G1: lab policy reaches loopback only, real policy never; no
+// broadcast, multicast, unspecified or zoned address ever.
+func (g *Guard) reachable(a netip.Addr) *list.Refusal {
+	outside := list.Refuse(list.AddressOutside, a.String()+" under "+string(g.cfg.Policy)+" policy")
+	loopback := netip.MustParsePrefix("127.0.0.0/8").Contains(a)
+	switch {
+	case !a.IsValid() || a.Zone() != "" || a.IsMulticast() || a.IsUnspecified() || a.Is4In6() || a.IsLinkLocalUnicast():
+		return outside
+	case a.Is4() && a.As4()[3] == 255 && !loopback, a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return outside
+	case g.cfg.Policy == list.Lab && !loopback, g.cfg.Policy == list.Real && a.IsLoopback():
+		return outside
+	case g.cfg.Policy != list.Lab && g.cfg.Policy != list.Real:
+		return outside
+	}
+	return nil
+}

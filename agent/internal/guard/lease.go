@@ -1,0 +1,108 @@
+package guard
+
+import (
+	"strings"
+	"time"
+
+	list "primum/safetylists"
+)
+
+// Lease is the controller's leave to go on. It counts on the clock that runs on in suspend, from the
+// moment the agent sent the beat that it answers (DESIGN 6.8).
+type Lease struct {
+	Until       time.Duration // boot clock
+	HoldVersion uint64
+	DurableLSN  uint64
+	Skew        time.Duration // controller's wall clock less ours
+}
+
+// MaxSkew is the largest difference of clocks under which anything is asked (H-018).
+const MaxSkew = 30 * time.Second
+
+// HoldKind says what a hold stops.
+type HoldKind string
+
+// The kinds of hold.
+const (
+	HoldDevice HoldKind = "device"
+	HoldModel  HoldKind = "model" // value is "maker/model"
+	HoldSite   HoldKind = "site"
+	HoldAll    HoldKind = "all"
+)
+
+// Hold is one hold in force.
+type Hold struct {
+	Name   string
+	Kind   HoldKind
+	Value  string
+	Reason string
+}
+
+// stops reports whether the hold stops the device at the site. A kind that is not known stops
+// everything: a newer controller means something by it.
+func (h Hold) stops(d list.Device, site string) bool {
+	switch h.Kind {
+	case HoldDevice:
+		return h.Value == d.ID
+	case HoldModel:
+		for _, c := range d.Claims {
+			if strings.EqualFold(h.Value, c.Manufacturer+"/"+c.Model) {
+				return true
+			}
+		}
+		return false
+	case HoldSite:
+		return h.Value == site || h.Value == "sites/"+site
+	default:
+		return true
+	}
+}
+
+// SetHolds replaces the holds in force. An older version than the newest one seen changes nothing and
+// returns false: the agent then stays held (H-035).
+func (g *Guard) SetHolds(version uint64, holds []Hold) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if version < g.mem.holdVersion {
+		return false
+	}
+	g.holds, g.mem.holdVersion, g.holdsKnown = holds, version, true
+	return true
+}
+
+// SetLease takes a lease.
+func (g *Guard) SetLease(l Lease) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lease = l
+}
+
+// DropLease ends the lease, at the end of a session.
+func (g *Guard) DropLease() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lease, g.holdsKnown = Lease{}, false
+}
+
+const newerHold = "a newer hold is on its way, or the controller knows less of holds than this agent"
+
+// leave reports why nothing may be sent at this moment; nil when it may. It is asked before a
+// conversation and again before each message (B3).
+func (g *Guard) leave(d list.Device) *list.Refusal {
+	switch {
+	case g.stopped:
+		return list.Refuse(list.Stopped, "the agent is stopping")
+	case !g.holdsKnown || g.lease.Until <= g.boot():
+		return list.Refuse(list.NoLease, "")
+	case g.lease.HoldVersion != g.mem.holdVersion:
+		return list.Refuse(list.Held, newerHold)
+	case g.lease.Skew > MaxSkew || g.lease.Skew < -MaxSkew:
+		return list.Refuse(list.ClockSkew, g.lease.Skew.String())
+	}
+	for _, h := range g.holds {
+		if h.stops(d, g.site) {
+			return list.Refuse(list.Held, h.Reason)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"primum/safetylists/evidence"
+)
+
+const (
+	header    = "primum journal 1\n"
+	frameHead = 12 // length, CRC-32C of the length, CRC-32C of the record; all big endian
+)
+
+// ErrDamaged says that a record inside the journal is not what was written.
+var ErrDamaged = errors.New("the journal is damaged")
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// appendFrame adds one frame to b. The length has a checksum of its own: a changed length must not
+// pass for a torn tail and take what follows with it.
+func appendFrame(b, payload []byte) []byte {
+	length := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))
+	b = append(b, length...)
+	b = binary.BigEndian.AppendUint32(b, checksum(length))
+	b = binary.BigEndian.AppendUint32(b, checksum(payload))
+	return append(b, payload...)
+}
+
+// scan reads frames from after the header to the end, following the chain. It returns the place after
+// the last whole frame; a torn tail is what stands after it.
+func scan(r io.ReaderAt, size int64, each func(place int64, r evidence.Record)) (end int64, head evidence.Head, err error) {
+	place := int64(len(header))
+	for {
+		payload, next, err := readFrame(r, place, size)
+		if errors.Is(err, errTorn) {
+			return place, head, nil
+		}
+		if err != nil {
+			return place, head, err
+		}
+		rec, newHead, err := head.Follow(payload)
+		if err != nil {
+			return place, head, fmt.Errorf("record at octet %d: %w: %w", place, ErrDamaged, err)
+		}
+		each(place, rec)
+		head, place = newHead, next
+	}
+}
+
+var errTorn = errors.New("torn frame")
+
+// readFrame reads the frame at place. A frame that reaches beyond the end, or the last one with a
+// wrong checksum, is torn; a wrong checksum before the end is damage.
+func readFrame(r io.ReaderAt, place, size int64) (payload []byte, next int64, err error) {
+	if size-place < frameHead {
+		return nil, 0, errTorn
+	}
+	var head [frameHead]byte
+	if _, err := r.ReadAt(head[:], place); err != nil {
+		return nil, 0, fmt.Errorf("read journal: %w", err)
+	}
+	n := int64(binary.BigEndian.Uint32(head[:]))
+	next = place + frameHead + n
+	if binary.BigEndian.Uint32(head[4:]) != checksum(head[:4]) || n == 0 || n > evidence.MaxRecord {
+		if allZeroFrom(r, place+frameHead, size) {
+			return nil, 0, errTorn // a crash can leave a head cut short, and zeros
+		}
+		return nil, 0, fmt.Errorf("head of the frame at octet %d: %w", place, ErrDamaged)
+	}
+	if next > size {
+		return nil, 0, errTorn
+	}
+	payload = make([]byte, n)
+	if _, err := r.ReadAt(payload, place+frameHead); err != nil {
+		return nil, 0, fmt.Errorf("read journal: %w", err)
+	}
+	if binary.BigEndian.Uint32(head[8:]) != checksum(payload) {
+		if next == size || allZeroFrom(r, next, size) {
+			return nil, 0, errTorn
+		}
+		return nil, 0, fmt.Errorf("checksum at octet %d: %w", place, ErrDamaged)
+	}
+	return payload, next, nil
+}
+
+func allZeroFrom(r io.ReaderAt, place, size int64) bool {
+	buf := make([]byte, 4096)
+	for place < size {
+		n := min(int64(len(buf)), size-place)
+		if _, err := r.ReadAt(buf[:n], place); err != nil {
+			return false
+		}
+		for _, c := range buf[:n] {
+			if c != 0 {
+				return false
+			}
+		}
+		place += n
+	}
+	return true
+}

@@ -1,0 +1,238 @@
+package journal
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"primum/safetylists/evidence"
+)
+
+// ErrFailed says that an earlier write failed: the journal takes nothing more until it is opened anew.
+var ErrFailed = errors.New("the journal failed at an earlier write")
+
+// ErrInUse says that another agent has the journal open.
+var ErrInUse = errors.New("the journal is in use by another agent")
+
+// Journal is an open journal. It is safe for concurrent use.
+type Journal struct {
+	dir         string
+	incarnation string
+
+	mu     sync.Mutex
+	f      *os.File // guarded by mu, as is all below
+	head   evidence.Head
+	places []int64 // place of record i+1
+	end    int64
+	failed error
+	grown  chan struct{} // closed and replaced when records are added
+}
+
+const fileName = "journal.log"
+
+// Open opens the journal in dir, or begins one. Every record is passed to replay in order. It fails
+// with ErrDamaged, ErrInUse, or what the system says.
+func Open(dir string, now time.Time, replay func(evidence.Record)) (*Journal, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	path := filepath.Join(dir, fileName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	j := &Journal{dir: dir, f: f, grown: make(chan struct{})}
+	if err := j.load(now, replay); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), f.Close())
+	}
+	return j, nil
+}
+
+func (j *Journal) load(now time.Time, replay func(evidence.Record)) error {
+	if err := unix.Flock(int(j.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return ErrInUse
+	}
+	st, err := j.f.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() < int64(len(header)) {
+		if err := j.start(st.Size()); err != nil {
+			return err
+		}
+	} else {
+		got := make([]byte, len(header))
+		if _, err := j.f.ReadAt(got, 0); err != nil {
+			return err
+		}
+		if string(got) != header {
+			return fmt.Errorf("not a journal: %w", ErrDamaged)
+		}
+	}
+	size := max(st.Size(), int64(len(header)))
+	end, head, err := scan(j.f, size, func(place int64, r evidence.Record) {
+		j.places = append(j.places, place)
+		if r.Kind == evidence.Begun {
+			j.incarnation = r.Incarnation
+		}
+		replay(r)
+	})
+	if err != nil {
+		return err
+	}
+	if end < size {
+		if err := j.f.Truncate(end); err != nil {
+			return err
+		}
+		if err := j.f.Sync(); err != nil {
+			return err
+		}
+	}
+	j.head, j.end = head, end
+	if j.incarnation != "" {
+		return nil
+	}
+	if head.Seq != 0 {
+		return fmt.Errorf("the first record names no incarnation: %w", ErrDamaged)
+	}
+	var id [16]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return err
+	}
+	begun := evidence.Record{At: now, Kind: evidence.Begun, Incarnation: hex.EncodeToString(id[:])}
+	if _, err := j.Append(begun); err != nil {
+		return err
+	}
+	j.incarnation = begun.Incarnation
+	replay(j.head.Next(begun))
+	return nil
+}
+
+// start writes the header of a new journal, also over one that a crash left shorter than that.
+func (j *Journal) start(size int64) error {
+	if size != 0 {
+		if err := j.f.Truncate(0); err != nil {
+			return err
+		}
+	}
+	if _, err := j.f.WriteAt([]byte(header), 0); err != nil {
+		return err
+	}
+	if err := j.f.Sync(); err != nil {
+		return err
+	}
+	return syncDir(j.dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Append adds records to the chain and returns when they are on disk. Number, predecessor and the
+// truncation of the time are filled in. After a failure nothing more is taken: what the kernel did
+// with the pages of a failed fsync is not known.
+func (j *Journal) Append(records ...evidence.Record) (last uint64, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed != nil {
+		return 0, j.failed
+	}
+	var frames []byte
+	head, places := j.head, []int64(nil)
+	for _, r := range records {
+		b, hash, err := head.Next(r).Encode()
+		if err != nil {
+			return 0, err
+		}
+		places = append(places, j.end+int64(len(frames)))
+		frames = appendFrame(frames, b)
+		head = evidence.Head{Seq: head.Seq + 1, Hash: hash}
+	}
+	if _, err := j.f.WriteAt(frames, j.end); err != nil {
+		j.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		return 0, j.failed
+	}
+	if err := unix.Fdatasync(int(j.f.Fd())); err != nil {
+		j.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		return 0, j.failed
+	}
+	j.head, j.end, j.places = head, j.end+int64(len(frames)), append(j.places, places...)
+	close(j.grown)
+	j.grown = make(chan struct{})
+	return head.Seq, nil
+}
+
+// Head returns the end of the chain.
+func (j *Journal) Head() evidence.Head {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.head
+}
+
+// Incarnation returns the identity of the journal, 32 hex digits.
+func (j *Journal) Incarnation() string { return j.incarnation }
+
+// Failed returns why the journal takes nothing more, nil while it does.
+func (j *Journal) Failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// Grown returns a channel that is closed when records are added after this call.
+func (j *Journal) Grown() <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.grown
+}
+
+// Read returns the canonical bytes of at most n records, and at most octets octets but at least one
+// record, from number seq on.
+func (j *Journal) Read(seq uint64, n, octets int) ([][]byte, error) {
+	j.mu.Lock()
+	f, end := j.f, j.end
+	var places []int64
+	if seq >= 1 && seq <= uint64(len(j.places)) {
+		places = j.places[seq-1 : min(uint64(len(j.places)), seq-1+uint64(n))]
+	}
+	j.mu.Unlock()
+	var out [][]byte
+	total := 0
+	for _, place := range places {
+		payload, _, err := readFrame(f, place, end)
+		if err != nil {
+			return nil, fmt.Errorf("read journal: %w", err)
+		}
+		if len(out) > 0 && total+len(payload) > octets {
+			break
+		}
+		total += len(payload)
+		out = append(out, payload)
+	}
+	return out, nil
+}
+
+// Close closes the file.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.failed = ErrFailed
+	return j.f.Close()
+}
+
+// Retire closes the journal and puts it aside, so that the next Open begins a new incarnation.
+func (j *Journal) Retire(at time.Time) error {
+	aside := filepath.Join(j.dir, fmt.Sprintf("journal-%s.retired", at.UTC().Format("20060102T150405.000Z")))
+	return errors.Join(os.Rename(filepath.Join(j.dir, fileName), aside), syncDir(j.dir), j.Close())
+}

@@ -1,0 +1,106 @@
+// Package whereabouts answers one question: does this address still belong to this device? It reads
+// the lease file that the site's DHCP server writes; without one, or without an entry, the answer is
+// that nothing proves it, and the device is not asked (H-003). It never reaches wire and sends nothing.
+package whereabouts
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	list "primum/safetylists"
+)
+
+// MaxAge is how old a proof may be at the first byte.
+const MaxAge = 5 * time.Minute
+
+// Leases is a dnsmasq lease file: lines of expiry (Unix seconds, 0: never), MAC, address, name and
+// client id. The zero value proves nothing.
+type Leases struct{ Path string }
+
+// Prove reports why the address is not proven to belong to the device at a moment; nil when it is.
+// The file is read at each call, so that no proof is older than the file, and the file itself may be
+// at most MaxAge old or name a lease that is still running.
+func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
+	if l.Path == "" {
+		return list.Refuse(list.AddressUnproven, "the agent watches no lease file")
+	}
+	want, err := net.ParseMAC(d.MAC)
+	if err != nil {
+		return list.Refuse(list.AddressUnproven, "the inventory has no MAC for it")
+	}
+	f, err := os.Open(l.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return list.Refuse(list.AddressUnproven, "the lease file is not there")
+	}
+	if err != nil {
+		return list.Refuse(list.AddressUnproven, err.Error())
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || at.Sub(st.ModTime()) > MaxAge {
+		return list.Refuse(list.AddressUnproven, "the lease file was last written more than 5 minutes ago")
+	}
+	leases, err := Parse(f)
+	if err != nil {
+		return list.Refuse(list.AddressUnproven, err.Error())
+	}
+	for _, lease := range leases {
+		if lease.Address != d.Address || !lease.Expires.IsZero() && !at.Before(lease.Expires) {
+			continue
+		}
+		if lease.MAC.String() != want.String() {
+			return list.Refuse(list.AddressMoved, fmt.Sprintf("the lease of %s is held by %s", d.Address, lease.MAC))
+		}
+		return nil
+	}
+	return list.Refuse(list.AddressUnproven, "no running lease for "+d.Address.String())
+}
+
+// Lease is one line of the file.
+type Lease struct {
+	Expires time.Time // zero: never
+	MAC     net.HardwareAddr
+	Address netip.Addr
+}
+
+const maxLines = 1 << 17
+
+// Parse reads a lease file. A line that is not a lease is an error: a file that is half understood
+// proves nothing.
+func Parse(r io.Reader) ([]Lease, error) {
+	var out []Lease
+	sc := bufio.NewScanner(r)
+	for n := 1; sc.Scan(); n++ {
+		f := strings.Fields(sc.Text())
+		if len(f) == 0 || f[0] == "duid" {
+			continue
+		}
+		if n > maxLines {
+			return nil, fmt.Errorf("the lease file has more than %d lines", maxLines)
+		}
+		if len(f) < 4 {
+			return nil, fmt.Errorf("line %d of the lease file is not a lease", n)
+		}
+		secs, err := strconv.ParseInt(f[0], 10, 64)
+		mac, macErr := net.ParseMAC(f[1])
+		addr, addrErr := netip.ParseAddr(f[2])
+		if err != nil || macErr != nil || addrErr != nil {
+			return nil, fmt.Errorf("line %d of the lease file is not a lease", n)
+		}
+		lease := Lease{MAC: mac, Address: addr}
+		if secs != 0 {
+			lease.Expires = time.Unix(secs, 0)
+		}
+		out = append(out, lease)
+	}
+	return out, sc.Err()
+}

@@ -1,0 +1,268 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"primum/agent/internal/guard"
+	list "primum/safetylists"
+	"primum/safetylists/frame"
+)
+
+// End says how a conversation came to its end. The zero value is Running.
+type End string
+
+// The ends.
+const (
+	Running        End = ""
+	Complete       End = "complete"         // every message was answered as the protocol has it
+	TimedOut       End = "timeout"          // no reply in time
+	ClosedByDevice End = "closed by device" // refused, reset, aborted or closed early
+	Halted         End = "stopped"          // hold, lease, or end of the approved time
+	Breach         End = "breach"           // the plugin proposed bytes that nobody approved
+	BadReply       End = "malformed reply"
+	Local          End = "local fault" // no descriptor, no route: nothing of the device's doing
+)
+
+// Summary is what wire itself saw of a conversation.
+type Summary struct {
+	End       End
+	Refusal   *list.Refusal // with Halted
+	Detail    string
+	Asked     time.Time // first octet or SYN
+	Last      time.Time // last octet sent
+	Messages  int       // sent
+	Octets    int       // sent
+	Replies   int
+	RTT       time.Duration // of the slowest reply
+	Connected bool
+	Event     frame.Event // last DICOM event
+	Ack       frame.Ack   // HL7
+}
+
+// Recorder is told of each message after its last octet was sent, and of each reply; secrets are
+// blanked. It fails when the record could not be written, and the conversation then ends.
+type Recorder interface {
+	Sent(at time.Time, words string, message []byte) error
+	Got(at time.Time, message []byte) error
+}
+
+// Conversation is one conversation with one device: one datagram and its reply, one association, or
+// one MLLP block and its acknowledgment. It is used by one goroutine.
+type Conversation struct {
+	d         *Dialer
+	ticket    *guard.Ticket
+	nonce     frame.Nonce
+	community []byte
+	rec       Recorder
+	conn      net.Conn
+	deadline  time.Time // of the whole conversation
+	step      int       // next message
+	s         Summary
+}
+
+// Reply is one whole message of the device.
+type Reply struct {
+	Message []byte
+	Elapsed time.Duration
+	Last    bool // nothing more may be proposed
+}
+
+// ErrEnded says that the conversation is over; Summary tells how.
+var ErrEnded = errors.New("the conversation is over")
+
+// Nonce returns the values that the plugin is told.
+func (c *Conversation) Nonce() frame.Nonce { return c.nonce }
+
+// Summary returns what was seen so far.
+func (c *Conversation) Summary() Summary { return c.s }
+
+// Exchange holds a proposed message against the approved question, sends the canonical bytes, and
+// returns the reply. It fails with ErrEnded when the conversation is over, before or after the send.
+func (c *Conversation) Exchange(ctx context.Context, proposed []byte) (Reply, error) {
+	if c.s.End != Running {
+		return Reply{}, c.breach("a message after the end of the conversation")
+	}
+	q := c.ticket.Task().Query()
+	msg, err := frame.Check(q, c.nonce, c.step, proposed)
+	if takenOut(controlBytes) {
+		msg, err = frame.Message{Bytes: proposed, Words: "unchecked"}, nil
+	}
+	if err != nil {
+		return Reply{}, c.breach(err.Error())
+	}
+	if c.s.Messages >= c.ticket.Limits().Messages {
+		return Reply{}, c.breach("more messages than the budget has")
+	}
+	now := c.d.now()
+	if r := c.ticket.Leave(now); r != nil && !takenOut(controlEnd) {
+		if c.isRelease() { // DESIGN 6.7: at most one release and FIN, within 1 s
+			c.deadline = now.Add(time.Second)
+		} else {
+			return Reply{}, c.halt(r)
+		}
+	}
+	if c.conn == nil {
+		if err := c.dial(ctx); err != nil {
+			return Reply{}, err
+		}
+	}
+	if err := c.send(msg); err != nil {
+		return Reply{}, err
+	}
+	return c.receive()
+}
+
+func (c *Conversation) isRelease() bool {
+	return c.ticket.Task().Query().Kind() == list.DICOMEcho && c.step == 2
+}
+
+// send writes one message with one write (G4). The community goes in here, after the check.
+func (c *Conversation) send(msg frame.Message) error {
+	out, blank := msg.Bytes, msg.Bytes
+	if c.ticket.Task().Query().Kind() == list.SNMPGet {
+		get, err := frame.DecodeGet(msg.Bytes)
+		if err != nil && !takenOut(controlBytes) {
+			return c.end(Local, err.Error())
+		}
+		if out, err = frame.EncodeGet(get.OIDs, get.RequestID, c.community); err != nil {
+			return c.end(Local, err.Error())
+		}
+		defer clear(out)
+	}
+	if err := c.conn.SetDeadline(c.stepDeadline()); err != nil {
+		return c.end(Local, err.Error())
+	}
+	if c.s.Asked.IsZero() {
+		c.s.Asked = c.d.now()
+	}
+	_, err := c.conn.Write(out)
+	c.s.Last = c.d.now()
+	c.s.Messages++
+	c.s.Octets += len(out)
+	if recErr := c.rec.Sent(c.s.Last, msg.Words, blank); recErr != nil {
+		return c.end(Local, recErr.Error())
+	}
+	if err != nil {
+		return c.failed(err)
+	}
+	c.step++
+	return nil
+}
+
+func (c *Conversation) stepDeadline() time.Time {
+	d := c.d.now().Add(c.ticket.Limits().Reply)
+	if d.After(c.deadline) {
+		return c.deadline
+	}
+	return d
+}
+
+// receive reads one whole reply and moves the conversation on.
+func (c *Conversation) receive() (Reply, error) {
+	var raw, shown []byte
+	var err error
+	switch c.ticket.Task().Query().Kind() {
+	case list.SNMPGet:
+		raw, err = readDatagram(c.conn)
+		if err == nil {
+			shown, err = frame.CheckResponse(raw, c.nonce.RequestID, c.community)
+		}
+		clear(raw)
+	case list.DICOMEcho:
+		shown, err = readPDU(c.conn)
+		if err == nil {
+			c.s.Event, err = frame.ReadPDU(shown)
+		}
+	case list.HL7Ack:
+		shown, err = readBlock(c.conn)
+		if err == nil {
+			c.s.Ack, err = frame.ReadAck(shown)
+		}
+		if err == nil && c.s.Ack.ControlID != c.nonce.ControlID {
+			err = fmt.Errorf("MSA-2 is not our control id: %w", frame.ErrReply)
+		}
+	}
+	if err != nil {
+		return Reply{}, c.failed(err)
+	}
+	at := c.d.now()
+	elapsed := at.Sub(c.s.Last)
+	c.s.Replies++
+	c.s.RTT = max(c.s.RTT, elapsed)
+	if err := c.rec.Got(at, shown); err != nil {
+		return Reply{}, c.end(Local, err.Error())
+	}
+	last, err := c.advance()
+	if err != nil {
+		return Reply{}, err
+	}
+	return Reply{shown, elapsed, last}, nil
+}
+
+// advance is the state machine of the conversation after a reply (D4).
+func (c *Conversation) advance() (last bool, err error) {
+	if c.ticket.Task().Query().Kind() != list.DICOMEcho {
+		c.s.End = Complete
+		return true, nil
+	}
+	switch e := c.s.Event; {
+	case e == frame.EventAccepted && c.step == 1:
+		return false, nil
+	case e == frame.EventNoContext && c.step == 1:
+		c.step = 2 // no echo: release
+		return false, nil
+	case e == frame.EventEchoed && c.step == 2:
+		if takenOut(controlRelease) {
+			c.s.End = Complete
+			return true, nil
+		}
+		return false, nil
+	case e == frame.EventReleased && c.step == 3:
+		c.s.End = Complete
+		return true, nil
+	case e == frame.EventRejected && c.step == 1:
+		c.s.End = Complete // an answer of the protocol; nothing more is sent
+		return true, nil
+	case e == frame.EventAborted:
+		c.s.End, c.s.Detail = ClosedByDevice, "the device sent A-ABORT"
+		return true, nil
+	default:
+		return true, c.end(BadReply, "a PDU that has no place here")
+	}
+}
+
+func (c *Conversation) breach(detail string) error {
+	if c.s.End == Running || c.s.End == Complete {
+		c.s.End, c.s.Detail = Breach, detail
+	}
+	return fmt.Errorf("%w: %s", ErrEnded, detail)
+}
+
+func (c *Conversation) halt(r *list.Refusal) error {
+	c.s.End, c.s.Refusal, c.s.Detail = Halted, r, r.Detail
+	return fmt.Errorf("%w: %s", ErrEnded, r.Reason)
+}
+
+func (c *Conversation) end(e End, detail string) error {
+	if c.s.End == Running {
+		c.s.End, c.s.Detail = e, detail
+	}
+	return fmt.Errorf("%w: %s", ErrEnded, detail)
+}
+
+// failed sorts an error of the connection.
+func (c *Conversation) failed(err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, frame.ErrReply):
+		return c.end(BadReply, err.Error())
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return c.end(TimedOut, "no reply in time")
+	default:
+		return c.end(ClosedByDevice, err.Error())
+	}
+}

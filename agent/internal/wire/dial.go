@@ -1,0 +1,210 @@
+package wire
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"primum/agent/internal/guard"
+	list "primum/safetylists"
+	"primum/safetylists/frame"
+)
+
+// Dialer opens conversations, and owns what lingers after them: sockets that wait for late replies,
+// and connections whose device has not said FIN yet. The zero value is ready to use.
+type Dialer struct {
+	// Now is the wall clock. Defaults to time.Now.
+	Now func() time.Time
+
+	mu      sync.Mutex
+	lingers map[net.Conn]bool // guarded by mu
+	wg      sync.WaitGroup
+}
+
+// Times after a conversation (G5, G6, DESIGN 6.14).
+const (
+	lateUDP  = 30 * time.Second // after a timeout: a late reply must not meet a closed port
+	afterUDP = 2 * time.Second  // after an answer: a repeated reply must not either
+	drainTCP = 30 * time.Second
+	maxDrain = 64 << 10
+)
+
+func (d *Dialer) now() time.Time {
+	if d.Now != nil {
+		return d.Now()
+	}
+	return time.Now()
+}
+
+// Open makes the conversation of a ticket. Nothing is sent and nothing is dialled before the first
+// Exchange. community is used for SNMP alone and is overwritten by Close.
+func (d *Dialer) Open(t *guard.Ticket, community []byte, rec Recorder) (*Conversation, error) {
+	var r [12]byte
+	if _, err := rand.Read(r[:]); err != nil {
+		return nil, fmt.Errorf("open conversation: %w", err)
+	}
+	n := frame.Nonce{RequestID: binary.BigEndian.Uint32(r[:])&0x7fffffff | 1, MessageID: 1,
+		ControlID: fmt.Sprintf("SP%s", strings.ToUpper(fmt.Sprintf("%x", r[4:12]))), Time: d.now().UTC().Truncate(time.Second)}
+	deadline := d.now().Add(t.Limits().Cap)
+	if deadline.After(t.Task().Closes()) {
+		deadline = t.Task().Closes()
+	}
+	return &Conversation{d: d, ticket: t, nonce: n, community: community, rec: rec, deadline: deadline}, nil
+}
+
+// dial makes the one attempt to reach the one address.
+func (c *Conversation) dial(ctx context.Context) error {
+	task := c.ticket.Task()
+	transport := task.Query().Kind().Transport()
+	nd := net.Dialer{KeepAlive: -1, Control: quiet} // G4: no keepalive
+	nd.SetMultipathTCP(false)
+	if transport == "tcp" {
+		nd.Deadline = c.d.now().Add(c.ticket.Limits().Connect) // G3
+	} else {
+		nd.Deadline = c.deadline
+	}
+	c.s.Asked = c.d.now()
+	conn, err := nd.DialContext(ctx, transport, task.Address().String())
+	if err == nil && takenOut(controlSecond) && transport == "tcp" {
+		second, secondErr := nd.DialContext(ctx, transport, task.Address().String())
+		if secondErr == nil {
+			c.d.leave(second, drainTCP)
+		}
+	}
+	if err != nil {
+		c.s.Last = c.d.now()
+		var refused syscall.Errno
+		if errors.As(err, &refused) && refused != unix.ECONNREFUSED && refused != unix.ETIMEDOUT && refused != unix.ECONNRESET && refused != unix.EHOSTUNREACH {
+			return c.end(Local, err.Error())
+		}
+		return c.failed(err)
+	}
+	c.conn, c.s.Connected = conn, true
+	return nil
+}
+
+// quiet sets what must be set before the first packet: no fragments (G6).
+func quiet(network, _ string, raw syscall.RawConn) error {
+	if !strings.HasPrefix(network, "udp") {
+		return nil
+	}
+	var setErr error
+	err := raw.Control(func(fd uintptr) {
+		setErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO)
+	})
+	return errors.Join(err, setErr)
+}
+
+// Close ends the conversation on the wire: an abort where an association is open, FIN, and a drain
+// that goes on without the caller. No reset is ever sent from here. The ticket is given back.
+func (c *Conversation) Close() {
+	defer c.ticket.Done()
+	clear(c.community)
+	if c.conn == nil {
+		return
+	}
+	if c.ticket.Task().Query().Kind() == list.SNMPGet {
+		wait := lateUDP
+		if c.s.Replies > 0 {
+			wait = afterUDP
+		}
+		c.d.leave(c.conn, wait)
+		return
+	}
+	c.abort()
+	if tcp, ok := c.conn.(*net.TCPConn); ok {
+		// The error is the device's: it has closed before us.
+		_ = tcp.CloseWrite()
+	}
+	c.d.leave(c.conn, drainTCP)
+}
+
+// abort sends A-ABORT when a cap or a hold ended an open association (D4).
+func (c *Conversation) abort() {
+	open := c.ticket.Task().Query().Kind() == list.DICOMEcho && c.step >= 1 && c.s.End != Complete && c.s.End != ClosedByDevice
+	if !open || takenOut(controlRelease) {
+		return
+	}
+	at := c.d.now()
+	if err := c.conn.SetWriteDeadline(at.Add(time.Second)); err != nil {
+		return
+	}
+	abort := frame.EncodeAbort()
+	if _, err := c.conn.Write(abort); err != nil {
+		return
+	}
+	c.s.Last = c.d.now()
+	c.s.Octets += len(abort)
+	if err := c.rec.Sent(c.s.Last, "A-ABORT", abort); err != nil {
+		c.s.Detail = err.Error()
+	}
+}
+
+// leave reads and drops what still comes until the device closes or the time is over, and then closes.
+func (d *Dialer) leave(conn net.Conn, wait time.Duration) {
+	d.mu.Lock()
+	if d.lingers == nil {
+		d.lingers = map[net.Conn]bool{}
+	}
+	d.lingers[conn] = true
+	d.mu.Unlock()
+	d.wg.Go(func() {
+		defer func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			delete(d.lingers, conn)
+		}()
+		if err := conn.SetReadDeadline(time.Now().Add(wait)); err == nil {
+			drain(conn)
+		}
+		conn.Close()
+	})
+}
+
+func drain(conn net.Conn) {
+	if _, udp := conn.(*net.UDPConn); !udp {
+		_, err := io.CopyN(io.Discard, conn, maxDrain)
+		if err != nil {
+			return // end of file, or the deadline
+		}
+		return
+	}
+	buf := make([]byte, frame.MaxDatagramIn)
+	for {
+		_, err := conn.Read(buf)
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, net.ErrClosed) {
+			return
+		}
+	}
+}
+
+// Wait returns when nothing lingers any more, or when ctx ends; what is left is then closed at once.
+func (d *Dialer) Wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		d.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	d.mu.Lock()
+	for conn := range d.lingers {
+		conn.Close()
+	}
+	d.mu.Unlock()
+	<-done
+}

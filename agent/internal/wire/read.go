@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"fmt"
+	"io"
+	"net"
+
+	"primum/safetylists/frame"
+)
+
+// readDatagram reads one datagram of at most 1472 octets (S9). A longer one is malformed.
+func readDatagram(conn net.Conn) ([]byte, error) {
+	buf := make([]byte, frame.MaxDatagramIn+1)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return nil, err
+	}
+	if n > frame.MaxDatagramIn {
+		return nil, fmt.Errorf("datagram of more than %d octets: %w", frame.MaxDatagramIn, frame.ErrReply)
+	}
+	return buf[:n], nil
+}
+
+// readPDU reads one whole PDU; its length is checked before its buffer is made (D8).
+func readPDU(conn net.Conn) ([]byte, error) {
+	var header [6]byte
+	if _, err := io.ReadFull(conn, header[:]); err != nil {
+		return nil, err
+	}
+	n, err := frame.PDULength(header)
+	if err != nil {
+		return nil, err
+	}
+	pdu := make([]byte, n)
+	copy(pdu, header[:])
+	if _, err := io.ReadFull(conn, pdu[len(header):]); err != nil {
+		return nil, err
+	}
+	return pdu, nil
+}
+
+// readBlock reads one MLLP block of at most 4 KiB (H11).
+func readBlock(conn net.Conn) ([]byte, error) {
+	buf := make([]byte, 0, frame.MaxHL7In+1)
+	for {
+		n, err := conn.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if end, frameErr := frame.BlockEnd(buf); frameErr != nil {
+			return nil, frameErr
+		} else if end > 0 {
+			return buf[:end], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
