@@ -98,10 +98,10 @@ func (l *List) Candidates(d Device) []Candidate {
 		}
 		q, err := s.Question.Fill(d.Endpoints, l.site.Facility)
 		if err != nil {
-			add(Candidate{Kind: s.Question.Kind, Missing: err.Error()})
+			add(Candidate{Kind: s.Question.Kind, Port: s.Question.port(d.Endpoints), Missing: err.Error()})
 			continue
 		}
-		add(Candidate{Kind: s.Question.Kind, Query: q})
+		add(Candidate{Kind: s.Question.Kind, Port: q.Port(), Query: q})
 	}
 	for _, k := range []Kind{SNMPGet, DICOMEcho, HL7Ack} {
 		port := d.Port(k)
@@ -110,10 +110,10 @@ func (l *List) Candidates(d Device) []Candidate {
 		}
 		q, err := defaultRule(k).Fill(d.Endpoints, l.site.Facility)
 		if err != nil {
-			add(Candidate{Kind: k, Missing: err.Error()})
+			add(Candidate{Kind: k, Port: port, Missing: err.Error()})
 			continue
 		}
-		add(Candidate{Kind: k, Query: q})
+		add(Candidate{Kind: k, Port: port, Query: q})
 	}
 	return out
 }
@@ -121,8 +121,27 @@ func (l *List) Candidates(d Device) []Candidate {
 // Candidate is one question worth deciding about; Missing says what the inventory lacks for it.
 type Candidate struct {
 	Kind    Kind
-	Query   Query
+	Port    uint16 // 0: none is registered
+	Query   Query  // zero when something is missing
 	Missing string
+}
+
+// DecideCandidate is [List.Decide] of a candidate. One that lacks something is refused too: as DENIED
+// or PORT_FORBIDDEN where that is so whatever the inventory lacks, else as NOT_REGISTERED.
+func (l *List) DecideCandidate(d Device, c Candidate, at time.Time) Decision {
+	if l == nil || !l.loaded || c.Missing == "" {
+		return l.Decide(d, c.Query, at)
+	}
+	q := Query{QuerySpec{Kind: c.Kind, Port: c.Port}}
+	if dec, refused := l.denied(d, q); refused {
+		return dec
+	}
+	if c.Port != 0 {
+		if dec, refused := l.portForbidden(d, q); refused {
+			return dec
+		}
+	}
+	return Decision{Reason: NotRegistered, Detail: c.Missing}
 }
 
 // named reports whether some claim of the device could be of this product, by equal names.

@@ -8,23 +8,24 @@ import (
 
 // ProductSpec is how a statement names products.
 type ProductSpec struct {
-	Manufacturers []string     `yaml:"manufacturers,omitempty"` // every spelling that is in use
-	Models        []string     `yaml:"models,omitempty"`
-	AnyModel      bool         `yaml:"any_model,omitempty"`
-	Versions      VersionsSpec `yaml:"versions,omitempty"`
-	OUIs          []string     `yaml:"ouis,omitempty"` // deny and note only: an OUI never allows
+	Manufacturers   []string     `yaml:"manufacturers,omitempty"`    // every spelling that is in use
+	AnyManufacturer bool         `yaml:"any_manufacturer,omitempty"` // forbid_port only: the port, whatever has it
+	Models          []string     `yaml:"models,omitempty"`
+	AnyModel        bool         `yaml:"any_model,omitempty"`
+	Versions        VersionsSpec `yaml:"versions,omitempty"`
+	OUIs            []string     `yaml:"ouis,omitempty"` // deny and note only: an OUI never allows
 }
 
 // Product is a set of products: manufacturers, models and versions.
 type Product struct {
 	manufacturers, models []string // folded
-	anyModel              bool
+	anyMaker, anyModel    bool
 	versions              Versions
 	ouis                  []string
 }
 
 func parseProduct(s ProductSpec, t Type) (Product, error) {
-	p := Product{anyModel: s.AnyModel}
+	p := Product{anyMaker: s.AnyManufacturer, anyModel: s.AnyModel}
 	for _, m := range s.Manufacturers {
 		p.manufacturers = append(p.manufacturers, fold(m))
 	}
@@ -34,7 +35,10 @@ func parseProduct(s ProductSpec, t Type) (Product, error) {
 	if slices.Contains(p.manufacturers, "") || slices.Contains(p.models, "") {
 		return Product{}, fmt.Errorf("product: an empty name")
 	}
-	if len(p.manufacturers) == 0 {
+	if s.AnyManufacturer && (t != ForbidPort || !s.AnyModel || len(s.OUIs) > 0) {
+		return Product{}, fmt.Errorf("product: any_manufacturer belongs to a forbid_port of any_model without ouis")
+	}
+	if (len(p.manufacturers) == 0) != s.AnyManufacturer {
 		return Product{}, fmt.Errorf("product: name at least one manufacturer")
 	}
 	if (len(p.models) == 0) != s.AnyModel {
@@ -92,7 +96,10 @@ func either(a, b Tri) Tri {
 }
 
 func (p Product) couldMaker(name string) Tri {
-	if name == "" {
+	switch {
+	case p.anyMaker:
+		return Yes
+	case name == "":
 		return Unknown
 	}
 	for _, m := range p.manufacturers {

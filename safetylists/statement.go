@@ -137,10 +137,7 @@ type QuestionRule struct {
 // Fill makes the question for one device of one site. It fails when the inventory lacks what the
 // question needs.
 func (r QuestionRule) Fill(e Endpoints, facility string) (Query, error) {
-	s := QuerySpec{Kind: r.Kind, Port: r.Port}
-	if s.Port == 0 {
-		s.Port = e.Port(r.Kind)
-	}
+	s := QuerySpec{Kind: r.Kind, Port: r.port(e)}
 	switch r.Kind {
 	case SNMPGet:
 		s.OIDs = r.OIDs
@@ -151,4 +148,12 @@ func (r QuestionRule) Fill(e Endpoints, facility string) (Query, error) {
 		s.HL7Version, s.Expect = r.HL7Version, r.Expect
 	}
 	return ParseQuery(s)
+}
+
+// port is the allowance's own port, else the one that the site registered.
+func (r QuestionRule) port(e Endpoints) uint16 {
+	if r.Port != 0 {
+		return r.Port
+	}
+	return e.Port(r.Kind)
 }
