@@ -107,3 +107,15 @@ func (m *memory) askedSince(caller string, since time.Time) int {
 	m.asked[caller] = kept
 	return len(kept)
 }
+
+// Inherit takes over what another guard remembers of devices and holds, when its journal was put
+// aside. Permits of the old journal are spent too.
+func (g *Guard) Inherit(old *Guard) {
+	old.mu.Lock()
+	m := old.mem
+	old.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.epoch = max(m.epoch, g.mem.epoch)
+	g.mem = m
+}

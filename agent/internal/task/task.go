@@ -120,6 +120,9 @@ func (t Task) Until() time.Time { return t.permit.Until }
 // ListDigest returns the list release that the plan was made on.
 func (t Task) ListDigest() permit.Digest { return t.plan.List }
 
+// PlanDigest names the plan.
+func (t Task) PlanDigest() permit.Digest { return t.permit.Plan }
+
 // Budget returns the standing approval that covers the question and its questions in 24 hours; empty
 // when the plan itself was signed.
 func (t Task) Budget() (standing string, perDay int) { return t.stand, t.perDay }

@@ -1,0 +1,180 @@
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/credentials"
+
+	"primum/agent/internal/guard"
+	"primum/agent/internal/journal"
+	"primum/agent/internal/pluginhost"
+	"primum/agent/internal/secret"
+	"primum/agent/internal/trust"
+	"primum/agent/internal/uplink"
+	"primum/agent/internal/whereabouts"
+	"primum/agent/internal/wire"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+	"primum/safetylists/release"
+)
+
+// Version of the agent program.
+const Version = "0.1.0"
+
+// Config is what a running agent needs.
+type Config struct {
+	Data     string      // data directory of an enrolled agent
+	Policy   list.Policy // lab or real; required
+	Leases   string      // dnsmasq lease file; empty: no address can be proven
+	Plugins  string      // directory of the plugin binaries
+	Builtins string      // names and hashes of the plugins, from the linker
+	Log      *slog.Logger
+}
+
+// Agent is a running agent.
+type Agent struct {
+	cfg       Config
+	id        Identity
+	permitKey ed25519.PublicKey
+	log       *slog.Logger
+
+	trust   *trust.Store
+	secrets *secret.Store
+	plugins *pluginhost.Host
+	dialer  wire.Dialer
+	leases  whereabouts.Leases
+
+	mu      sync.Mutex
+	journal *journal.Journal // guarded by mu, as is all below; replaced at a reset
+	guard   *guard.Guard
+	epoch   uint64
+	queue   []*pending
+	running int
+	wake    chan struct{}
+}
+
+// bootTime is the clock that runs on in suspend (DESIGN 6.17).
+func bootTime() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 1<<63 - 1 // no clock: every lease has ended
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Run runs an enrolled agent until ctx ends. What is under way is brought to its end first.
+func Run(ctx context.Context, cfg Config) error {
+	id, permitKey, listKey, err := load(cfg.Data)
+	if err != nil {
+		return err
+	}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, leases: whereabouts.Leases{Path: cfg.Leases}, wake: make(chan struct{}, 1)}
+	if a.trust, err = trust.Open(filepath.Join(cfg.Data, "papers"), cfg.Policy, listKey); err != nil {
+		return err
+	}
+	if a.secrets, err = secret.Open(filepath.Join(cfg.Data, "secrets")); err != nil {
+		return err
+	}
+	builtins, err := pluginhost.ParseBuiltins(cfg.Builtins, cfg.Plugins)
+	if err != nil {
+		return err
+	}
+	sockets, err := os.MkdirTemp("", "primum-")
+	if err != nil {
+		return fmt.Errorf("make directory for plugins: %w", err)
+	}
+	defer os.RemoveAll(sockets)
+	if err := a.openJournal(); err != nil {
+		return err
+	}
+	defer func() { a.log.Info("agent ended", "error", a.journal.Close()) }()
+	if a.plugins, err = pluginhost.Start(ctx, builtins, sockets, cfg.Log); err != nil {
+		return err
+	}
+	defer a.plugins.Close()
+	a.log.Info("agent is ready", "agent", id.Name, "policy", cfg.Policy, "controller", id.Controller)
+	return a.serve(ctx)
+}
+
+// serve owns the two loops: uplink and worker.
+func (a *Agent) serve(ctx context.Context) error {
+	workCtx, stopWork := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() { a.work(workCtx) })
+	link := uplink.Config{Address: a.id.Controller, Boot: bootTime, Log: a.log,
+		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
+	var err error
+	for {
+		err = uplink.Run(ctx, link, (*local)(a))
+		if !errors.Is(err, uplink.ErrReset) {
+			break
+		}
+		if err = a.reset(); err != nil {
+			break
+		}
+	}
+	a.mu.Lock()
+	a.guard.Stop()
+	a.mu.Unlock()
+	stopWork()
+	worker.Wait()
+	// Late answers must find our sockets open, or the kernel tells the device that nobody is there (G6).
+	lingerCtx, cancel := context.WithTimeout(context.Background(), 31*time.Second)
+	defer cancel()
+	a.dialer.Wait(lingerCtx)
+	return err
+}
+
+// openJournal opens the journal and a guard that remembers it. What a crash left without an outcome
+// ends as unknown, and is never asked again by itself (CONTROL-PLANE I3).
+func (a *Agent) openJournal() error {
+	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.leases.Prove,
+		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
+		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
+	j, err := journal.Open(filepath.Join(a.cfg.Data, "journal"), time.Now(), g.Replay)
+	if err != nil {
+		return err
+	}
+	a.journal, a.guard = j, g
+	for _, r := range g.Open() {
+		out := evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: r.Order, Ordinal: r.Ordinal, Permit: r.Permit, Device: r.Device,
+			Result: &evidence.Result{State: evidence.Unknown, Detail: "the agent stopped between the permit and the outcome; the device may have been asked", Asked: r.At}}
+		if _, err := j.Append(out); err != nil {
+			return err
+		}
+		g.Note(out)
+	}
+	return nil
+}
+
+// reset puts the journal aside, because the controller does not know it. Its memory of gaps and rests
+// goes into the new guard all the same: a device does not forget that it was asked.
+func (a *Agent) reset() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.running > 0 {
+		a.mu.Unlock()
+		time.Sleep(50 * time.Millisecond)
+		a.mu.Lock()
+	}
+	old := a.guard
+	if err := a.journal.Retire(time.Now()); err != nil {
+		return err
+	}
+	a.queue = nil
+	if err := a.openJournal(); err != nil {
+		return err
+	}
+	a.guard.Inherit(old)
+	a.log.Warn("the controller asked for a new journal; the old one was put aside")
+	return nil
+}

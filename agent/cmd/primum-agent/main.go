@@ -1,0 +1,14 @@
+// Command primum-agent is the site agent: it enrols once, and then asks devices what verified permits
+// name, and nothing else.
+package main
+
+import (
+	"os"
+
+	"primum/agent"
+)
+
+// builtinPlugins is set by the linker: name=sha256 of each plugin that this agent may start.
+var builtinPlugins string
+
+func main() { os.Exit(agent.Main(os.Args[1:], builtinPlugins, os.Stdout, os.Stderr)) }

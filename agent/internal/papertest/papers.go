@@ -1,0 +1,185 @@
+// Package papertest makes genuine papers for tests of the agent: a signed list release with one
+// allowance, a plan with one item, its approval and its permit. Everything is signed and verified as
+// in production; a test bends one thing at a time.
+package papertest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	list "primum/safetylists"
+	"primum/safetylists/permit"
+	"primum/safetylists/release"
+)
+
+// Names that all papers share.
+const (
+	Agent    = "icu"
+	SiteName = "north"
+	Approver = "mara"
+	Maker    = "Testmaker"
+	Model    = "Testmodel"
+)
+
+// Papers is one set, complete and genuine.
+type Papers struct {
+	Now       time.Time
+	ListKey   ed25519.PublicKey
+	PermitKey ed25519.PublicKey
+	Bundle    []byte
+	Release   *release.Release
+	Plan      permit.Plan
+	Document  []byte
+	Digest    permit.Digest
+	Signature []byte // of Approver over Document
+
+	listPriv, permitPriv, approver ed25519.PrivateKey
+}
+
+// Options bends the papers. The zero value makes an SNMP question to 127.0.0.1.
+type Options struct {
+	Question string // YAML of the allowance's question; default: the four system objects at Address's port
+	Extra    string // YAML of further statements, indented by two
+	Address  netip.AddrPort
+	Device   func(*list.Device)
+	Policy   list.Policy
+	Opens    time.Duration // from now; default one minute ago
+	Closes   time.Duration // from now; default one hour ahead
+	Number   uint64
+	Expires  time.Duration // of the release; default one day
+}
+
+// Make makes a set of papers at now.
+func Make(t testing.TB, now time.Time, o Options) *Papers {
+	t.Helper()
+	now = now.UTC().Truncate(time.Millisecond)
+	p := &Papers{Now: now}
+	p.ListKey, p.listPriv = key(t)
+	p.PermitKey, p.permitPriv = key(t)
+	approverPub, approverPriv := key(t)
+	p.approver = approverPriv
+	if !o.Address.IsValid() {
+		o.Address = netip.MustParseAddrPort("127.0.0.1:10161")
+	}
+	if o.Question == "" {
+		o.Question = fmt.Sprintf("{kind: snmp.get, port: %q, oids: [%s]}", fmt.Sprint(o.Address.Port()), strings.Join(list.DefaultOIDs(), ", "))
+	}
+	if o.Policy == "" {
+		o.Policy = list.Lab
+	}
+	if o.Opens == 0 {
+		o.Opens = -time.Minute
+	}
+	if o.Closes == 0 {
+		o.Closes = time.Hour
+	}
+	if o.Expires == 0 {
+		o.Expires = 24 * time.Hour
+	}
+	files := map[string][]byte{"test.yaml": []byte(listText(now, o))}
+	parsed, err := list.Load("test.yaml", files["test.yaml"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var signOffs strings.Builder
+	for _, s := range parsed.Statements {
+		if s.Type == list.Allow {
+			fmt.Fprintf(&signOffs, "- {statement: %s, digest: %x, by: [%s], on: 2026-11-24}\n", s.ID, s.Digest, Approver)
+		}
+	}
+	site := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: SITE\npolicy: %s\nmin_approvers: 1\napprovers:\n- {name: %s, key: %q}\nsign_offs:\n%s",
+		SiteName, o.Policy, Approver, permit.FormatPublic(approverPub), signOffs.String())
+	src := release.Source{Number: max(o.Number, 1), Issued: now.Add(-time.Hour), Expires: now.Add(o.Expires), Files: files, Site: []byte(site)}
+	if p.Bundle, err = release.Make(src, p.listPriv); err != nil {
+		t.Fatal(err)
+	}
+	if p.Release, err = release.Open(p.Bundle, p.ListKey); err != nil {
+		t.Fatal(err)
+	}
+	p.plan(t, o)
+	return p
+}
+
+func listText(now time.Time, o Options) string {
+	return fmt.Sprintf(`schema: primum-list/1
+name: test
+maker: %s
+dated: 2026-11-24
+lab: %v
+statements:
+- id: test-allow
+  type: allow
+  purpose: identify
+  product: {manufacturers: [%s], models: [%s], versions: {compare: listed, is: ["1.0"]}}
+  question: %s
+  expires: %s
+  evidence: [{kind: laboratory, title: made for a test, publisher: test, date: 2026-11-24, says: nothing, seen: full, provenance: made for a test}]
+%s`, Maker, o.Policy == list.Lab, Maker, Model, o.Question, now.AddDate(1, 0, 0).Format(time.DateOnly), o.Extra)
+}
+
+func (p *Papers) plan(t testing.TB, o Options) {
+	d := list.Device{ID: "10-1", Name: Maker + " " + Model, Class: list.OtherClass, MAC: "02:00:00:00:00:01", Address: o.Address.Addr(),
+		Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: Maker, Model: Model, Version: "1.0", By: "import", At: p.Now}},
+		Endpoints: list.Endpoints{SNMPPort: o.Address.Port(), DICOMPort: o.Address.Port(), HL7Port: o.Address.Port(), AETitle: "DEVICE", HL7Application: "APP", HL7Facility: "FAC"}}
+	if o.Device != nil {
+		o.Device(&d)
+	}
+	s := p.Release.List.Statement("test-allow")
+	q, err := s.Question.Fill(d.Endpoints, "SITE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Plan = permit.Plan{ID: "p1", Site: SiteName, Origin: permit.FromWindow, Caller: "windows/w", Opens: p.Now.Add(o.Opens), Closes: p.Now.Add(o.Closes),
+		List: p.Release.Digest, Made: p.Now, Items: []permit.Item{{Device: d, Query: q, Limits: s.Limits, Purpose: s.Purpose, Statements: []string{s.ID}}}}
+	p.Approve(t)
+}
+
+// Approve encodes and signs the plan anew, after a test has changed it.
+func (p *Papers) Approve(t testing.TB) {
+	t.Helper()
+	var err error
+	if p.Document, err = p.Plan.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	p.Digest = sha256.Sum256(p.Document)
+	p.Signature = permit.Sign(permit.DomainPlan, p.approver, p.Document)
+}
+
+// Permit mints a permit for the item, valid from now for five minutes or to the end of the window,
+// after bend has changed it.
+func (p *Papers) Permit(t testing.TB, bend func(*permit.Permit)) []byte {
+	t.Helper()
+	item := p.Plan.Items[0]
+	until := p.Now.Add(5 * time.Minute)
+	if until.After(p.Plan.Closes) {
+		until = p.Plan.Closes
+	}
+	pm := permit.Permit{Plan: p.Digest, Order: "o1", Agent: Agent, Device: item.Device.ID, Address: netip.AddrPortFrom(item.Device.Address, item.Query.Port()),
+		Epoch: 1, From: p.Now.Add(-time.Second), Until: until, Closes: p.Plan.Closes}
+	if _, err := rand.Read(pm.ID[:]); err != nil {
+		t.Fatal(err)
+	}
+	if bend != nil {
+		bend(&pm)
+	}
+	b, err := pm.Sign(p.permitPriv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func key(t testing.TB) (ed25519.PublicKey, ed25519.PrivateKey) {
+	t.Helper()
+	pub, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub, priv
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	list "primum/safetylists"
+)
+
+// commandLine is the agent's command line.
+type commandLine struct {
+	Enroll  enrollCommand  `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
+	Serve   serveCommand   `cmd:"" help:"Run the agent until it is told to end."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type enrollCommand struct {
+	Data       string `required:"" help:"Data directory of the agent."`
+	Controller string `required:"" help:"Address of the control plane, host:port."`
+	Authority  string `required:"" help:"File: certificate of the controller's authority, PEM."`
+	ListKey    string `required:"" help:"File: public key that list releases are signed with. It is believed over the controller."`
+	TokenFile  string `required:"" help:"File: the one-time token."`
+}
+
+type serveCommand struct {
+	Data    string `required:"" help:"Data directory of an enrolled agent."`
+	Policy  string `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
+	Leases  string `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
+	Plugins string `help:"Directory of the probes. Defaults to that of this program."`
+}
+
+type versionCommand struct{}
+
+type env struct {
+	out, err io.Writer
+	builtins string
+}
+
+// Main runs the command line and returns the exit code: 0 done, 1 failed, 2 wrong usage.
+func Main(args []string, builtins string, stdout, stderr io.Writer) int {
+	var cli commandLine
+	exit := -1
+	parser, err := kong.New(&cli, kong.Name("primum-agent"), kong.Description("Site agent of Primum. Exit codes: 0 done, 1 failed, 2 wrong usage."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }))
+	if err != nil {
+		fmt.Fprintln(stderr, "primum-agent:", err)
+		return 1
+	}
+	c, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "primum-agent: %v. See primum-agent --help.\n", err)
+		return 2
+	}
+	if err := c.Run(&env{stdout, stderr, builtins}); err != nil {
+		fmt.Fprintln(stderr, "primum-agent:", err)
+		return 1
+	}
+	return 0
+}
+
+// Run enrols.
+func (c *enrollCommand) Run(e *env) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	id, err := Enroll(ctx, EnrollConfig(*c))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "Enrolled as agent %s of the controller at %s.\n", id.Name, id.Controller)
+	return err
+}
+
+// Run serves. A first signal lets what is under way come to its end, and late answers find our sockets
+// open for up to 30 s; a second one ends at once.
+func (c *serveCommand) Run(e *env) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if c.Plugins == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		c.Plugins = filepath.Dir(self)
+	}
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, Plugins: c.Plugins, Builtins: e.builtins,
+		Log: slog.New(slog.NewTextHandler(e.err, nil))})
+}
+
+// Run prints the version.
+func (c *versionCommand) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, "primum-agent", Version)
+	return err
+}

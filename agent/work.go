@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"primum/agent/internal/guard"
+	"primum/agent/internal/task"
+	"primum/agent/internal/wire"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+)
+
+// pending is a verified task that waits for its turn.
+type pending struct {
+	task    task.Task
+	order   string
+	ordinal uint32
+	receipt uint64 // record that holds its receipt
+	again   time.Time
+}
+
+// maxRunning bounds the conversations of one agent at a time.
+const maxRunning = 64
+
+// poke wakes the worker; the caller holds a.mu.
+func (a *Agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// work admits what is due, one look at a time, until ctx ends; it returns when all conversations have
+// ended.
+func (a *Agent) work(ctx context.Context) {
+	var visits sync.WaitGroup
+	defer visits.Wait()
+	for {
+		wait := a.admitDue(&visits)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-a.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// admitDue goes through the queue once and returns how long the worker may sleep.
+func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	next := now.Add(time.Second)
+	var keep []*pending
+	for _, p := range a.queue {
+		if now.Before(p.again) || a.running >= maxRunning {
+			if p.again.After(now) && p.again.Before(next) {
+				next = p.again
+			}
+			keep = append(keep, p)
+			continue
+		}
+		v := a.admit(p, now)
+		switch {
+		case v.Ticket != nil:
+			a.running++
+			visits.Go(func() { a.visit(v.Ticket) })
+		case v.Refusal != nil:
+			if _, err := a.note(refusal(p.order, p.ordinal, p.task.Device().ID, v.Refusal, now)); err != nil {
+				a.log.Error("write refusal to journal", "error", err)
+			}
+		default:
+			p.again = v.Again
+			if p.again.Before(next) {
+				next = p.again
+			}
+			keep = append(keep, p)
+		}
+	}
+	a.queue = keep
+	return max(time.Until(next), 10*time.Millisecond)
+}
+
+// admit asks for what the conversation will need before the guard spends the permit.
+func (a *Agent) admit(p *pending, now time.Time) guard.Verdict {
+	kind := p.task.Query().Kind()
+	if a.plugins.For(string(kind)) == nil {
+		return guard.Verdict{Refusal: list.Refuse(list.NoPlugin, string(kind))}
+	}
+	if kind == list.SNMPGet {
+		community, ok := a.secrets.Community(p.task.Device().ID)
+		clear(community)
+		if !ok {
+			return guard.Verdict{Refusal: list.Refuse(list.NoSecret, "")}
+		}
+	}
+	return a.guard.Admit(p.task, p.receipt, now)
+}
+
+// recorder writes each message of one conversation.
+type recorder struct {
+	a    *Agent
+	base evidence.Record
+}
+
+func (r recorder) write(kind evidence.Kind, at time.Time, words string, message []byte) error {
+	sum := sha256.Sum256(message)
+	rec := r.base
+	rec.Kind, rec.At, rec.Words, rec.Digest, rec.Length = kind, at, words, hex.EncodeToString(sum[:]), len(message)
+	r.a.mu.Lock()
+	defer r.a.mu.Unlock()
+	_, err := r.a.note(rec)
+	return err
+}
+
+// Sent implements wire.Recorder.
+func (r recorder) Sent(at time.Time, words string, message []byte) error {
+	return r.write(evidence.Sent, at, words, message)
+}
+
+// Got implements wire.Recorder.
+func (r recorder) Got(at time.Time, message []byte) error {
+	return r.write(evidence.Got, at, "", message)
+}
+
+var _ wire.Recorder = recorder{}
+
+// visit holds the one conversation of a ticket and writes its outcome.
+func (a *Agent) visit(ticket *guard.Ticket) {
+	t := ticket.Task()
+	order, ordinal := t.Order()
+	base := evidence.Record{Order: order, Ordinal: ordinal, Permit: t.ID().String(), Device: t.Device().ID}
+	result := a.converse(ticket, recorder{a: a, base: base})
+	out := base
+	out.Kind, out.At, out.Result = evidence.Outcome, time.Now(), &result
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running--
+	if _, err := a.note(out); err != nil {
+		a.log.Error("write outcome to journal", "device", t.Device().ID, "error", err)
+	}
+	a.poke()
+}
+
+// converse opens the conversation, lets the plugin speak through it, and closes it.
+func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Result {
+	t := ticket.Task()
+	var community []byte
+	if t.Query().Kind() == list.SNMPGet {
+		var ok bool
+		if community, ok = a.secrets.Community(t.Device().ID); !ok {
+			ticket.Done()
+			return evidence.Result{State: evidence.Refused, Reason: list.NoSecret}
+		}
+	}
+	conv, err := a.dialer.Open(ticket, community, rec)
+	if err != nil {
+		ticket.Done()
+		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
+	}
+	plugin := a.plugins.For(string(t.Query().Kind()))
+	if plugin == nil {
+		conv.Close()
+		return evidence.Result{State: evidence.Refused, Reason: list.NoPlugin}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap+2*time.Second)
+	defer cancel()
+	claim, err := a.plugins.Run(ctx, plugin, question(t.Query(), conv.Nonce()), &bridge{conv})
+	conv.Close()
+	result := outcome(t, conv.Summary(), claim, err)
+	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)
+	result.Statements = t.Statements()
+	return result
+}
