@@ -1,0 +1,318 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdh"
+	"crypto/hpke"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"primum/agent/internal/guard"
+	"primum/agent/internal/papertest"
+	"primum/agent/internal/pluginhost"
+	"primum/agent/internal/secret"
+	"primum/agent/internal/trust"
+	"primum/agent/internal/whereabouts"
+	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+)
+
+const community = "ward-7-read"
+
+var buildOnce = sync.OnceValues(func() ([]pluginhost.Builtin, error) {
+	dir, err := os.MkdirTemp("", "primum-probes-")
+	if err != nil {
+		return nil, err
+	}
+	var out []pluginhost.Builtin
+	for _, name := range []string{"snmp", "dicom", "hl7"} {
+		path := filepath.Join(dir, "primum-probe-"+name)
+		cmd := exec.Command("go", "build", "-o", path, "primum/plugins/"+name+"/cmd/primum-probe-"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build plugin %s: %w: %s", name, err, text)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pluginhost.Builtin{Name: name, Path: path, SHA256: sha256.Sum256(b)})
+	}
+	return out, nil
+})
+
+// testAgent is a whole agent but for the uplink: real journal, trust, guard, wire, and real plugin
+// processes.
+type testAgent struct {
+	*Agent
+	t      *testing.T
+	papers *papertest.Papers
+	stop   func()
+}
+
+// newAgent makes an agent that holds the papers, a lease, a credential and an address proof; bend
+// takes one of them away before the agent starts to work.
+func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAgent {
+	t.Helper()
+	builtins, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	leases := filepath.Join(dir, "leases")
+	item := p.Plan.Items[0]
+	line := fmt.Sprintf("%d %s %s device *\n", time.Now().Add(time.Hour).Unix(), item.Device.MAC, item.Device.Address)
+	if err := os.WriteFile(leases, []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
+		leases: whereabouts.Leases{Path: leases}, wake: make(chan struct{}, 1)}
+	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListKey); err != nil {
+		t.Fatal(err)
+	}
+	if a.secrets, err = secret.Open(filepath.Join(dir, "secrets")); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.secrets.Set("*", seal(t, a.secrets.PublicKey(), "*", community), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.openJournal(); err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := os.MkdirTemp("", "pt-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.plugins, err = pluginhost.Start(t.Context(), builtins, sockets, log); err != nil {
+		t.Fatal(err)
+	}
+	h := &testAgent{Agent: a, t: t, papers: p}
+	if bend != nil {
+		bend(h)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() { a.work(ctx) })
+	h.stop = sync.OnceFunc(func() {
+		cancel()
+		worker.Wait()
+		ended, over := context.WithCancel(context.Background())
+		over()
+		a.dialer.Wait(ended)
+		a.plugins.Close()
+		if err := a.journal.Close(); err != nil {
+			t.Error(err)
+		}
+		os.RemoveAll(sockets)
+	})
+	t.Cleanup(h.stop)
+	return h
+}
+
+func seal(t *testing.T, public []byte, device, plain string) []byte {
+	t.Helper()
+	point, err := ecdh.X25519().NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pk, err := hpke.NewDHKEMPublicKey(point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, s, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte("primum secret 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := s.Seal([]byte(device), []byte(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(enc, sealed...)
+}
+
+// papers hands the list and the approved plan over, as the controller does.
+func (h *testAgent) hand() {
+	h.t.Helper()
+	if reason, detail := (*local)(h.Agent).Release(h.papers.Bundle); reason != "" {
+		h.t.Logf("list refused: %s %s", reason, detail)
+	}
+	approval := &controlv1.Approval{PlanSignatures: []*controlv1.Signature{{By: papertest.Approver, Sig: h.papers.Signature}}}
+	if reason, detail := (*local)(h.Agent).Plan(h.papers.Document, approval); reason != "" {
+		h.t.Logf("plan refused: %s %s", reason, detail)
+	}
+	h.begin()
+	h.hold(0)
+	h.lease(time.Minute)
+}
+
+func (h *testAgent) begin() {
+	if _, err := (*local)(h.Agent).Begin(1); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *testAgent) hold(version uint64, scopes ...*controlv1.HoldScope) {
+	h.t.Helper()
+	if !(*local)(h.Agent).Holds(&controlv1.HoldState{Version: version, Holds: scopes}) {
+		h.t.Fatal("the hold state was not taken")
+	}
+}
+
+func (h *testAgent) lease(d time.Duration) {
+	_, version := h.guard.Seen()
+	h.guard.SetLease(guard.Lease{Until: bootTime() + d, HoldVersion: version, DurableLSN: 1 << 60})
+	h.mu.Lock()
+	h.poke()
+	h.mu.Unlock()
+}
+
+// order hands over one permit.
+func (h *testAgent) order(raw []byte) {
+	h.t.Helper()
+	o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: h.papers.Digest[:], Permits: [][]byte{raw}}
+	if _, err := (*local)(h.Agent).Order(o); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// records returns the whole journal, its chain verified.
+func (h *testAgent) records() []evidence.Record {
+	h.t.Helper()
+	all, err := h.journal.Read(1, 1<<20, 1<<30)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out []evidence.Record
+	head := evidence.Head{}
+	for _, b := range all {
+		r, next, err := head.Follow(b)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		out, head = append(out, r), next
+	}
+	return out
+}
+
+// outcome waits for the outcome of the one task.
+func (h *testAgent) outcome() evidence.Result {
+	h.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		grown := h.journal.Grown()
+		for _, r := range h.records() {
+			if r.Kind == evidence.Outcome {
+				return *r.Result
+			}
+		}
+		select {
+		case <-grown:
+		case <-time.After(time.Second):
+		}
+	}
+	h.t.Fatal("no outcome within 30 s")
+	return evidence.Result{}
+}
+
+// capture is tcpdump on loopback, as the witness.
+type capture struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	file string
+}
+
+func startCapture(t *testing.T, filter string) *capture {
+	t.Helper()
+	c := &capture{t: t, file: filepath.Join(t.TempDir(), "wire.pcap")}
+	args := []string{"-i", "lo", "-U", "--immediate-mode", "-w", c.file}
+	if os.Getuid() == 0 {
+		args = append(args, "-Z", "root")
+	}
+	c.cmd = exec.Command("tcpdump", append(args, filter)...)
+	startAndAwait(t, c.cmd, "listening on")
+	return c
+}
+
+// lines ends the capture and returns one line a packet.
+func (c *capture) lines() []string {
+	c.t.Helper()
+	time.Sleep(100 * time.Millisecond) // tcpdump has no word for "the ring is empty"
+	if err := c.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatal(err)
+	}
+	out, err := exec.Command("tcpdump", "-nn", "-t", "-r", c.file).Output()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
+}
+
+func count(lines []string, pattern string) int {
+	re, n := regexp.MustCompile(pattern), 0
+	for _, l := range lines {
+		if re.MatchString(l) {
+			n++
+		}
+	}
+	return n
+}
+
+// words is what a process has printed so far.
+type words struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
+// startAndAwait starts a process of the test's own and waits until it has printed a text. It is ended
+// with the test.
+func startAndAwait(t *testing.T, cmd *exec.Cmd, text string) *words {
+	t.Helper()
+	w := &words{}
+	cmd.Stdout, cmd.Stderr = w, w
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s is needed for this test: %v", cmd.Path, err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill() // it may have ended by itself
+			_ = cmd.Wait()
+		}
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(w.String(), text) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not print %q within 20 s, but %q", cmd.Path, text, w.String())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return w
+}
