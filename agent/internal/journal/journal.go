@@ -32,6 +32,7 @@ type Journal struct {
 	places []int64 // place of record i+1
 	end    int64
 	failed error
+	closed bool
 	grown  chan struct{} // closed and replaced when records are added
 }
 
@@ -223,11 +224,14 @@ func (j *Journal) Read(seq uint64, n, octets int) ([][]byte, error) {
 	return out, nil
 }
 
-// Close closes the file.
+// Close closes the file. It may be called more than once.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.failed = ErrFailed
+	if j.closed {
+		return nil
+	}
+	j.closed, j.failed = true, ErrFailed
 	return j.f.Close()
 }
 
