@@ -1,0 +1,75 @@
+# Primum. "make help" names the targets. Go and GNU make are needed; "make deps" says what else is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := bin
+GO := go
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath
+PACKAGES := gcc snmpd snmp dcmtk python3-hl7 tcpdump protobuf-compiler libprotobuf-dev
+PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
+FUZZTIME ?= 20s
+KEEP ?=
+
+.PHONY: help build deps test check generate demo demo-negative fuzz bench clean
+
+help: ## name the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | column -t -s "$$(printf '\t')"
+
+build: ## build every program into bin/; the agent gets the digests of its probes
+	@mkdir -p $(BIN)
+	@for p in snmp dicom hl7; do $(GOBUILD) -o $(BIN)/primum-probe-$$p ./plugins/$$p/cmd/primum-probe-$$p; done
+	@digest() { sha256sum $(BIN)/primum-probe-$$1 | cut -d' ' -f1; }; \
+	$(GOBUILD) -ldflags "-X main.builtinPlugins=snmp=$$(digest snmp),dicom=$$(digest dicom),hl7=$$(digest hl7)" -o $(BIN)/primum-agent ./agent/cmd/primum-agent
+	@$(GOBUILD) -o $(BIN)/primum-controller ./controller/cmd/primum-controller
+	@$(GOBUILD) -o $(BIN)/primum ./controller/cmd/primum
+	@$(GOBUILD) -o $(BIN)/lab ./plugins/lab/cmd/lab
+	@ls $(BIN)
+
+deps: ## install what the tests need from Debian's packages, or say what is missing
+	@missing=""; for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then as=""; \
+	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as="sudo -n"; \
+	else echo "These Debian packages are missing and cannot be installed without root:$$missing" >&2; exit 1; fi; \
+	echo "installing:$$missing"; $$as apt-get update -qq; \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+test: deps ## run all tests with the race detector, then those of the example plugin
+	$(GO) test -race -count=1 -timeout 11m ./...
+	cd plugins/example && $(GO) test -race -count=1 -timeout 2m ./...
+
+check: ## format, vet, staticcheck, generated code, layout, example
+	@out=$$(gofmt -l agent controller plugins proto safetylists layout_test.go); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool -modfile=proto/tools/staticcheck.mod staticcheck ./...
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; $(MAKE) --no-print-directory generate OUT="$$tmp"; \
+	for f in $$(cd proto && find . -name '*.pb.go'); do \
+		diff -u -I '^//.*protoc  *v' "proto/$$f" "$$tmp/$$f" >&2 || { echo "proto/$$f is not what the .proto files say; run make generate" >&2; exit 1; }; done
+	$(GO) test -count=1 ./layout_test.go
+	cd plugins/example && $(GO) vet ./...
+
+OUT ?= proto
+generate: ## generate Go from the .proto files
+	@mkdir -p .build $(OUT)
+	@$(GO) build -o .build/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	@$(GO) build -modfile=proto/tools/grpc.mod -o .build/protoc-gen-go-grpc google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	@protoc -I proto --plugin=.build/protoc-gen-go --plugin=.build/protoc-gen-go-grpc \
+		--go_out=$(OUT) --go_opt=paths=source_relative --go-grpc_out=$(OUT) --go-grpc_opt=paths=source_relative $(PROTOS)
+
+demo: build ## play a night in the demo hospital; KEEP=1 keeps what it wrote
+	KEEP=$(KEEP) sh plugins/lab/demo.sh
+
+demo-negative: build ## the same with every fault that must be refused
+	KEEP=$(KEEP) sh plugins/lab/demo-negative.sh
+
+fuzz: ## run each fuzz test for FUZZTIME (20s)
+	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \
+		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$f" | while read -r name; do \
+			echo "$$(dirname "$$f") $$name"; (cd "$$(dirname "$$f")" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) .) </dev/null; done; done
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf $(BIN) .build
