@@ -4,11 +4,13 @@ package primum_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -267,5 +269,39 @@ func TestNothingRunsBeforeMainAndNoTestIsSkipped(t *testing.T) {
 				t.Errorf("%s: %s.%s", s.path, x, name)
 			}
 		})
+	}
+}
+
+// Every hazard has its row with a control, and every test that a row names exists.
+func TestEveryHazardNamesItsControlAndATestThatExists(t *testing.T) {
+	text, err := os.ReadFile("HAZARDS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
+				tests[f.Name.Name] = true
+			}
+		}
+	}
+	n := 0
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if !strings.HasPrefix(line, "| H-") {
+			continue
+		}
+		n++
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		if want := fmt.Sprintf("H-%03d", n); len(cells) != 5 || strings.TrimSpace(cells[0]) != want {
+			t.Fatalf("row %d is not %s with five cells: %s", n, want, line)
+		}
+		name := strings.TrimSpace(cells[4])
+		if strings.TrimSpace(cells[3]) == "" || name != "no test yet" && !tests[name] {
+			t.Errorf("%s: no control, or no test %q", strings.TrimSpace(cells[0]), name)
+		}
+	}
+	if n != 36 {
+		t.Errorf("%d hazards, want 36", n)
 	}
 }
