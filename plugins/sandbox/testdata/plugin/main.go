@@ -71,7 +71,10 @@ func (mirror) Describe() sdk.Description {
 		open = append(open, filepath.Base(fd)+"="+to)
 	}
 	limits, _ := os.ReadFile("/proc/self/limits")
+	// On both streams, and before the flood on its own: one second's budget serves both, and whichever
+	// the agent hears first may use it up.
 	fmt.Println("level=ERROR said after the handshake \x1b[31m")
+	fmt.Fprintln(os.Stderr, "level=ERROR said after the handshake \x1b[31m")
 	fmt.Fprint(os.Stderr, strings.Repeat("flood of words\n", 1<<14))
 	return sdk.Description{
 		Name:    strings.Join(names, ","),
