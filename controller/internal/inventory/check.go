@@ -1,0 +1,163 @@
+package inventory
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	list "primum/safetylists"
+)
+
+// check holds every rule about one row, and writes cells in their one form: addresses, MAC, class and
+// numbers. The key stays as it is.
+func check(cells map[string]string) []Problem {
+	var out []Problem
+	add := func(column, format string, args ...any) {
+		out = append(out, Problem{Column: column, Words: fmt.Sprintf(format, args...)})
+	}
+	for _, c := range required() {
+		if cells[c] == "" {
+			add(c, "this cell is empty; it is required")
+		}
+	}
+	for _, c := range Columns() {
+		switch {
+		case len(cells[c]) > maxCell:
+			add(c, "the text is longer than %d octets", maxCell)
+		case !printable(cells[c]):
+			add(c, "the text has a control character, or one that changes the direction of writing")
+		}
+	}
+	if tag := cells["asset_tag"]; len(tag) > 64 || tag == "*" {
+		add("asset_tag", "%s: an asset tag has at most 64 octets and is not *", shown(tag))
+	}
+	if class, err := list.ParseClass(cells["risk_class"]); err != nil {
+		add("risk_class", "%s is not a class; it is life-support, high-risk, other, or empty for unknown", shown(cells["risk_class"]))
+	} else {
+		set(cells, "risk_class", string(class))
+	}
+	if text := cells["ip"]; text != "" {
+		ip, err := netip.ParseAddr(text)
+		if err != nil || ip.Zone() != "" || ip.Is4In6() || ip.IsMulticast() || ip.IsUnspecified() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+			add("ip", "%s is not the address of one device, such as 10.20.30.40", shown(text))
+		} else {
+			set(cells, "ip", ip.String())
+		}
+	}
+	if text := cells["mac"]; text != "" {
+		mac, ok := parseMAC(text)
+		if !ok {
+			add("mac", "%s is not a MAC, such as 00:10:5d:01:02:03", shown(text))
+		} else {
+			set(cells, "mac", mac)
+		}
+	}
+	for _, c := range []string{"dicom_port", "hl7_port", "snmp_port"} {
+		if text := cells[c]; text != "" {
+			n, err := strconv.ParseUint(text, 10, 16)
+			if err != nil || n == 0 {
+				add(c, "%s is not a port from 1 to 65535", shown(text))
+			} else {
+				set(cells, c, strconv.FormatUint(n, 10))
+			}
+		}
+	}
+	checkSNMP(cells, add)
+	checkTitles(cells, add)
+	checkPeople(cells, add)
+	return out
+}
+
+func set(cells map[string]string, column, value string) {
+	if value != "" {
+		cells[column] = value
+	}
+}
+
+func checkSNMP(cells map[string]string, add func(string, string, ...any)) {
+	switch v := strings.TrimPrefix(strings.ToLower(cells["snmp_version"]), "v"); v {
+	case "", "1", "2c", "3":
+		set(cells, "snmp_version", v)
+	default:
+		add("snmp_version", "%s is not a version; it is 1, 2c or 3, or empty where the device has no SNMP", shown(cells["snmp_version"]))
+	}
+	if cells["snmp_port"] != "" && cells["snmp_version"] == "" {
+		add("snmp_version", "there is an snmp_port and no snmp_version")
+	}
+}
+
+// checkTitles lets the safety list's own vocabulary judge names that go into messages, so that what is
+// taken here is never refused later for its spelling.
+func checkTitles(cells map[string]string, add func(string, string, ...any)) {
+	if ae := cells["ae_title"]; ae != "" {
+		if _, err := list.ParseQuery(list.QuerySpec{Kind: list.DICOMEcho, Port: 104, CalledAE: ae, CallingAE: "PRIMUM"}); err != nil {
+			add("ae_title", "%s is not a registered AE title: 1 to 16 of A-Z, 0-9, underscore, hyphen, dot and space, and not ANY-SCP", shown(ae))
+		}
+	}
+	for _, c := range []string{"hl7_application", "hl7_facility"} {
+		if text := cells[c]; text != "" {
+			q := list.QuerySpec{Kind: list.HL7Ack, Port: 2575, Facility: "F", ReceivingApp: text, ReceivingFac: text, HL7Version: "2.5.1", Expect: "AA"}
+			if _, err := list.ParseQuery(q); err != nil {
+				add(c, "%s: 1 to 64 printable ASCII characters without | ^ ~ \\ &", shown(text))
+			}
+		}
+	}
+}
+
+func checkPeople(cells map[string]string, add func(string, string, ...any)) {
+	by, on := cells["firmware_attested_by"], cells["firmware_attested_on"]
+	switch _, err := time.Parse(time.DateOnly, on); {
+	case by == "" && on == "":
+	case by == "":
+		add("firmware_attested_by", "there is a date and no name of the person who read the version")
+	case on == "":
+		add("firmware_attested_on", "there is a name and no date of the reading")
+	case err != nil:
+		add("firmware_attested_on", "%s is not a date such as 2027-01-31", shown(on))
+	case cells["firmware"] == "":
+		add("firmware", "a version is attested and none is stated")
+	}
+	by, until := cells["out_of_use_confirmed_by"], cells["out_of_use_confirmed_until"]
+	switch t, err := time.Parse(time.RFC3339, until); {
+	case by == "" && until == "":
+	case by == "":
+		add("out_of_use_confirmed_by", "there is a time and no name of the person who confirmed it")
+	case until == "":
+		add("out_of_use_confirmed_until", "there is a name and no time at which the confirmation ends")
+	case err != nil:
+		add("out_of_use_confirmed_until", "%s is not a time with its zone, such as 2027-01-31T06:00:00+01:00", shown(until))
+	default:
+		set(cells, "out_of_use_confirmed_until", t.UTC().Format(time.RFC3339))
+	}
+}
+
+func parseMAC(text string) (string, bool) {
+	s := strings.ToLower(strings.ReplaceAll(text, "-", ":"))
+	parts := strings.Split(s, ":")
+	if len(parts) != 6 || s == "00:00:00:00:00:00" || s == "ff:ff:ff:ff:ff:ff" {
+		return "", false
+	}
+	for _, p := range parts {
+		if _, err := strconv.ParseUint(p, 16, 8); err != nil || len(p) != 2 {
+			return "", false
+		}
+	}
+	return s, true
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if !printableRune(r) {
+			return false
+		}
+	}
+	return true
+}
+
+func printableRune(r rune) bool {
+	return !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) && r != unicode.ReplacementChar &&
+		r != '\u2028' && r != '\u2029' && r != '\ufeff'
+}

@@ -1,0 +1,162 @@
+package inventory
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	list "primum/safetylists"
+)
+
+const head = "asset_tag,manufacturer,model,firmware,risk_class,mac,ip,snmp_version,firmware_attested_by,firmware_attested_on\n"
+
+func TestParseMakesADevice(t *testing.T) {
+	rows, problems := Parse([]byte(head + "10-1001,Acme,Monitor 7,2.8.0,Life-Support,00-10-5D-01-02-03,10.0.0.7,2c,M. Lindqvist,2026-11-20\n"))
+	if len(problems) > 0 || len(rows) != 1 {
+		t.Fatalf("rows %v, problems %v", rows, problems)
+	}
+	d := rows[0].Device(&list.Claim{Source: list.Answer, Version: "2.8.1"})
+	if d.ID != "10-1001" || d.Class != list.LifeSupport || d.MAC != "00:10:5d:01:02:03" || d.Address.String() != "10.0.0.7" || d.SNMPPort != 161 {
+		t.Errorf("device = %+v", d)
+	}
+	var sources []list.Source
+	for _, c := range d.Claims {
+		sources = append(sources, c.Source)
+	}
+	if diff := cmp.Diff([]list.Source{list.CMMS, list.Attestation, list.Answer}, sources); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVersion3AloneRegistersNoPortForTheVersion2cQuestion(t *testing.T) {
+	rows, _ := Parse([]byte("asset_tag,manufacturer,model,snmp_version\n1,A,B,3\n"))
+	if d := rows[0].Device(nil); d.SNMPPort != 0 {
+		t.Errorf("port %d is registered", d.SNMPPort)
+	}
+}
+
+func TestParseSaysWhereAndWhy(t *testing.T) {
+	const all = "asset_tag,manufacturer,model,ip,mac,hl7_port,risk_class,ae_title,hl7_facility,snmp_version,firmware,firmware_attested_by,firmware_attested_on,out_of_use_confirmed_by,out_of_use_confirmed_until\n"
+	pad := func(cells string) string {
+		return all + cells + strings.Repeat(",", 14-strings.Count(cells, ",")) + "\n"
+	}
+	for name, c := range map[string]struct {
+		text   string
+		row    int
+		column string
+		words  string
+	}{
+		"empty file":          {"", 1, "", "no header"},
+		"only header":         {head, 1, "", "no device"},
+		"unknown column":      {"asset_tag,manufacturer,model,colour\n", 1, "colour", `no column "colour"`},
+		"column twice":        {"asset_tag,manufacturer,model,model\n", 1, "model", "twice"},
+		"column missing":      {"asset_tag,model\n", 1, "manufacturer", "required"},
+		"tag missing":         {pad(",A,B"), 2, "asset_tag", "required"},
+		"tag too long":        {pad(strings.Repeat("x", 65) + ",A,B"), 2, "asset_tag", "at most 64"},
+		"number of cells":     {"asset_tag,manufacturer,model\n1,A\n", 2, "", "has 2 cells"},
+		"ip":                  {pad("1,A,B,10.0.0.300"), 2, "ip", "10.0.0.300 is not the address"},
+		"multicast":           {pad("1,A,B,224.0.0.1"), 2, "ip", "not the address"},
+		"zone":                {pad("1,A,B,fe80::1%eth0"), 2, "ip", "not the address"},
+		"mac":                 {pad("1,A,B,,00:10:5d"), 2, "mac", "not a MAC"},
+		"port":                {pad("1,A,B,,,70000"), 2, "hl7_port", "not a port"},
+		"class":               {pad("1,A,B,,,,very"), 2, "risk_class", "not a class"},
+		"ae title":            {pad("1,A,B,,,,,any scp"), 2, "ae_title", "not a registered AE title"},
+		"hl7 facility":        {pad("1,A,B,,,,,,A|B"), 2, "hl7_facility", "without |"},
+		"snmp version":        {pad("1,A,B,,,,,,,2"), 2, "snmp_version", "not a version"},
+		"attested no version": {pad("1,A,B,,,,,,,,,Me,2026-01-01"), 2, "firmware", "none is stated"},
+		"attested no date":    {pad("1,A,B,,,,,,,,1,Me"), 2, "firmware_attested_on", "no date"},
+		"attested bad date":   {pad("1,A,B,,,,,,,,1,Me,1.1.2026"), 2, "firmware_attested_on", "not a date"},
+		"out of use":          {pad("1,A,B,,,,,,,,,,,Me,tomorrow"), 2, "out_of_use_confirmed_until", "not a time"},
+		"tag twice":           {pad("1,A,B") + "1,A,C,,,,,,,,,,,,\n", 3, "asset_tag", "1 stands in line 2 too"},
+		"ip twice":            {pad("1,A,B,10.0.0.1") + "2,A,C,10.0.0.1,,,,,,,,,,,\n", 3, "ip", "stands in line 2 too"},
+		"control character":   {pad("1,A,B\x07"), 2, "model", "control character"},
+		"writing direction":   {pad("1,A,B\u202e"), 2, "model", "direction"},
+		"not utf-8":           {pad("1,A,B\xff"), 2, "", "not UTF-8"},
+		"quotes":              {"asset_tag,manufacturer,model\n1,\"A,B\n", 2, "", "quotation marks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows, problems := Parse([]byte(c.text))
+			if len(rows) != 0 || len(problems) == 0 {
+				t.Fatalf("rows %v, problems %v", rows, problems)
+			}
+			p := problems[0]
+			if p.Row != c.row || p.Column != c.column || !strings.Contains(p.Words, c.words) {
+				t.Errorf("problem = %+v; want row %d, column %q, %q", p, c.row, c.column, c.words)
+			}
+		})
+	}
+}
+
+func TestParseReportsEveryBadRowAndTakesNone(t *testing.T) {
+	rows, problems := Parse([]byte("asset_tag,manufacturer,model,ip\n1,A,B,bad\n2,A,B,10.0.0.2\n3,A,B,worse\n"))
+	if len(rows) != 0 || len(problems) != 2 || problems[0].Row != 2 || problems[1].Row != 4 {
+		t.Errorf("rows %v, problems %v", rows, problems)
+	}
+}
+
+func TestParseReadsSemicolonsAndAByteOrderMark(t *testing.T) {
+	rows, problems := Parse([]byte("\xef\xbb\xbfAsset_Tag;manufacturer;model\r\n007;A;B, C\r\n"))
+	if len(problems) > 0 || rows[0].Tag() != "007" || rows[0].Cell("model") != "B, C" {
+		t.Errorf("rows %v, problems %v", rows, problems)
+	}
+}
+
+func TestWriteKeepsASpreadsheetFromRunningACell(t *testing.T) {
+	rows, problems := Parse([]byte("asset_tag,manufacturer,model,notes\n1,=HYPERLINK(1),@B,'quoted'\n2,'=A,B,-1\n"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var out bytes.Buffer
+	if err := Write(&out, rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"'=HYPERLINK(1)", "'@B", "'-1", "'quoted'"} {
+		if !strings.Contains(out.String(), ","+want) {
+			t.Errorf("no %s in %s", want, out.String())
+		}
+	}
+	again, problems := Parse(out.Bytes())
+	if diff := cmp.Diff(rows, again, cmp.AllowUnexported(Row{})); diff != "" || len(problems) > 0 {
+		t.Error(problems, diff)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(head + "10-1001,Acme,Monitor 7,2.8.0,Life-Support,00-10-5D-01-02-03,10.0.0.7,2c,M. Lindqvist,2026-11-20\n"))
+	f.Add([]byte("asset_tag;manufacturer;model\n1;'=A;''@\n"))
+	seeds, err := filepath.Glob("testdata/seeds/*.csv")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range seeds {
+		b, err := os.ReadFile(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		rows, problems := Parse(text)
+		if len(rows) > 0 && len(problems) > 0 {
+			t.Fatal("rows and problems")
+		}
+		if len(problems) > maxProblems+64 {
+			t.Fatalf("%d problems", len(problems))
+		}
+		if len(rows) == 0 {
+			return
+		}
+		var out bytes.Buffer
+		if err := Write(&out, rows); err != nil {
+			t.Fatal(err)
+		}
+		again, problems := Parse(out.Bytes())
+		if diff := cmp.Diff(rows, again, cmp.AllowUnexported(Row{})); diff != "" || len(problems) > 0 {
+			t.Errorf("%v after a round trip: %s\n%q", problems, diff, out.String())
+		}
+	})
+}
