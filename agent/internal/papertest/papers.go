@@ -23,6 +23,7 @@ const (
 	Agent    = "icu"
 	SiteName = "north"
 	Approver = "mara"
+	Second   = "jonas"
 	Maker    = "Testmaker"
 	Model    = "Testmodel"
 )
@@ -39,7 +40,10 @@ type Papers struct {
 	Digest    permit.Digest
 	Signature []byte // of Approver over Document
 
-	listPriv, permitPriv, approver ed25519.PrivateKey
+	SecondSignature []byte // of Second over Document
+
+	source                                 release.Source
+	listPriv, permitPriv, approver, second ed25519.PrivateKey
 }
 
 // Options bends the papers. The zero value makes an SNMP question to 127.0.0.1.
@@ -53,6 +57,8 @@ type Options struct {
 	Closes   time.Duration // from now; default one hour ahead
 	Number   uint64
 	Expires  time.Duration // of the release; default one day
+
+	MinApprovers int // signatures that a plan needs; default 1
 }
 
 // Make makes a set of papers at now.
@@ -63,7 +69,8 @@ func Make(t testing.TB, now time.Time, o Options) *Papers {
 	p.ListKey, p.listPriv = key(t)
 	p.PermitKey, p.permitPriv = key(t)
 	approverPub, approverPriv := key(t)
-	p.approver = approverPriv
+	secondPub, secondPriv := key(t)
+	p.approver, p.second = approverPriv, secondPriv
 	if !o.Address.IsValid() {
 		o.Address = netip.MustParseAddrPort("127.0.0.1:10161")
 	}
@@ -93,9 +100,10 @@ func Make(t testing.TB, now time.Time, o Options) *Papers {
 			fmt.Fprintf(&signOffs, "- {statement: %s, digest: %x, by: [%s], on: 2026-11-24}\n", s.ID, s.Digest, Approver)
 		}
 	}
-	site := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: SITE\npolicy: %s\nmin_approvers: 1\napprovers:\n- {name: %s, key: %q}\nsign_offs:\n%s",
-		SiteName, o.Policy, Approver, permit.FormatPublic(approverPub), signOffs.String())
+	site := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: SITE\npolicy: %s\nmin_approvers: %d\napprovers:\n- {name: %s, key: %q}\n- {name: %s, key: %q}\nsign_offs:\n%s",
+		SiteName, o.Policy, max(o.MinApprovers, 1), Approver, permit.FormatPublic(approverPub), Second, permit.FormatPublic(secondPub), signOffs.String())
 	src := release.Source{Number: max(o.Number, 1), Issued: now.Add(-time.Hour), Expires: now.Add(o.Expires), Files: files, Site: []byte(site)}
+	p.source = src
 	if p.Bundle, err = release.Make(src, p.listPriv); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +157,21 @@ func (p *Papers) Approve(t testing.TB) {
 	}
 	p.Digest = sha256.Sum256(p.Document)
 	p.Signature = permit.Sign(permit.DomainPlan, p.approver, p.Document)
+	if p.second != nil {
+		p.SecondSignature = permit.Sign(permit.DomainPlan, p.second, p.Document)
+	}
+}
+
+// Reissue makes another release of the same statements, with another number and another end.
+func (p *Papers) Reissue(t testing.TB, number uint64) []byte {
+	t.Helper()
+	src := p.source
+	src.Number, src.Expires = number, src.Expires.Add(time.Minute)
+	b, err := release.Make(src, p.listPriv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // Permit mints a permit for the item, valid from now for five minutes or to the end of the window,

@@ -1,0 +1,104 @@
+package trust_test
+
+import (
+	"testing"
+	"time"
+
+	"primum/agent/internal/papertest"
+	"primum/agent/internal/trust"
+	list "primum/safetylists"
+)
+
+func open(t *testing.T, dir string, p *papertest.Papers) *trust.Store {
+	t.Helper()
+	s, err := trust.Open(dir, list.Lab, p.ListKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// H-014: a release is refused from its end on, and a moment before it is not.
+func TestAnExpiredReleaseIsRefused(t *testing.T) {
+	p := papertest.Make(t, time.Now(), papertest.Options{Expires: time.Hour})
+	end := p.Release.Expires
+	if r := open(t, t.TempDir(), p).Take(p.Bundle, end); r == nil || r.Reason != list.ListExpired {
+		t.Errorf("at its end: %v", r)
+	}
+	if r := open(t, t.TempDir(), p).Take(p.Bundle, end.Add(-time.Second)); r != nil {
+		t.Errorf("a second before its end: %v", r)
+	}
+}
+
+// H-015: a release with a smaller number than one seen before is refused, also after a restart, and
+// also when the newest one itself is gone from the disk.
+func TestARolledBackReleaseIsRefused(t *testing.T) {
+	now := time.Now()
+	newer := papertest.Make(t, now, papertest.Options{Number: 8})
+	older := newer.Reissue(t, 7)
+	same := newer.Reissue(t, 8)
+	dir := t.TempDir()
+	s := open(t, dir, newer)
+	if r := s.Take(older, now); r != nil {
+		t.Fatalf("the first release: %v", r)
+	}
+	if r := s.Take(newer.Bundle, now); r != nil {
+		t.Fatalf("a newer release: %v", r)
+	}
+	for name, s := range map[string]*trust.Store{"at once": s, "after a restart": open(t, dir, newer)} {
+		if r := s.Take(older, now); r == nil || r.Reason != list.ListUntrusted {
+			t.Errorf("%s, an older release: %v", name, r)
+		}
+		if r := s.Take(same, now); r == nil || r.Reason != list.ListUntrusted {
+			t.Errorf("%s, another release of the same number: %v", name, r)
+		}
+		if rel, newest := s.Current(); rel == nil || rel.Number != 8 || newest != 8 {
+			t.Errorf("%s, release %v, newest %d", name, rel, newest)
+		}
+	}
+}
+
+// H-016: the same signature twice, under one name or two, is one approver; a stranger is none.
+func TestApproversAreCountedOnce(t *testing.T) {
+	now := time.Now()
+	p := papertest.Make(t, now, papertest.Options{MinApprovers: 2})
+	s := open(t, t.TempDir(), p)
+	if r := s.Take(p.Bundle, now); r != nil {
+		t.Fatal(r)
+	}
+	good := trust.Signature{By: papertest.Approver, Sig: p.Signature}
+	second := trust.Signature{By: papertest.Second, Sig: p.SecondSignature}
+	for name, c := range map[string]struct {
+		sigs []trust.Signature
+		ok   bool
+	}{
+		"nobody":                      {nil, false},
+		"one":                         {[]trust.Signature{good}, false},
+		"one, twice":                  {[]trust.Signature{good, good}, false},
+		"one, under the other's name": {[]trust.Signature{good, {By: papertest.Second, Sig: p.Signature}}, false},
+		"one and a stranger":          {[]trust.Signature{good, {By: "stranger", Sig: p.Signature}}, false},
+		"one and an empty signature":  {[]trust.Signature{good, {By: papertest.Second}}, false},
+		"two":                         {[]trust.Signature{good, second}, true},
+	} {
+		r := s.TakePlan(p.Document, trust.Approval{Plan: c.sigs}, now)
+		if (r == nil) != c.ok || r != nil && r.Reason != list.PlanNotApproved {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+}
+
+// DESIGN 6.10: a release of the other policy never loads.
+func TestAReleaseOfTheOtherPolicyIsRefused(t *testing.T) {
+	now := time.Now()
+	p := papertest.Make(t, now, papertest.Options{})
+	s, err := trust.Open(t.TempDir(), list.Real, p.ListKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.Take(p.Bundle, now); r == nil || r.Reason != list.ListUntrusted {
+		t.Errorf("a lab release under real policy: %v", r)
+	}
+	if _, err := trust.Open(t.TempDir(), "", p.ListKey); err == nil {
+		t.Error("no policy at all opens")
+	}
+}
