@@ -37,6 +37,7 @@ type Config struct {
 	Leases   string      // dnsmasq lease file; empty: no address can be proven
 	Plugins  string      // directory of the plugin binaries
 	Builtins string      // names and hashes of the plugins, from the linker
+	Running  int         // conversations at a time. Defaults to 64
 	Log      *slog.Logger
 }
 

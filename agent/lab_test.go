@@ -55,6 +55,23 @@ func inventory(t *testing.T, text []byte) []list.Device {
 	return out
 }
 
+// labLists reads what the demo makers allow.
+func labLists(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := fs.WalkDir(lists.Files(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files[path], err = fs.ReadFile(lists.Files(), path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // labRun asks the whole laboratory once and returns the judge's report and the outcomes by device.
 func labRun(t *testing.T) (lab.Report, map[string][]evidence.Result, *papertest.Papers) {
 	t.Helper()
@@ -74,18 +91,7 @@ func labRun(t *testing.T) (lab.Report, map[string][]evidence.Result, *papertest.
 	if err := h.WriteLeases(&leaseText, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	files := map[string][]byte{}
-	err = fs.WalkDir(lists.Files(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		files[path], err = fs.ReadFile(lists.Files(), path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", files, inventory(t, sheet.Bytes()))
+	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), inventory(t, sheet.Bytes()))
 	a := newAgent(t, p, func(a *testAgent) {
 		if err := os.WriteFile(a.leases.Path, leaseText.Bytes(), 0o600); err != nil {
 			t.Fatal(err)

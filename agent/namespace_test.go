@@ -16,6 +16,10 @@ const inside = "PRIMUM_TEST_NAMESPACE"
 // nothing but loopback: no packet of a test can leave it, tcpdump works without root, and servers that
 // open more ports than they are told meet nobody.
 func TestMain(m *testing.M) {
+	if path := os.Getenv(victim); path != "" {
+		fmt.Fprintln(os.Stderr, live(path))
+		os.Exit(1)
+	}
 	if os.Getenv(inside) != "" {
 		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "bring up loopback: %v: %s\n", err, out)

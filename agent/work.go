@@ -27,6 +27,13 @@ type pending struct {
 // maxRunning bounds the conversations of one agent at a time.
 const maxRunning = 64
 
+func (a *Agent) most() int {
+	if a.cfg.Running > 0 {
+		return a.cfg.Running
+	}
+	return maxRunning
+}
+
 // poke wakes the worker; the caller holds a.mu.
 func (a *Agent) poke() {
 	select {
@@ -62,7 +69,7 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 	next := now.Add(time.Second)
 	var keep []*pending
 	for _, p := range a.queue {
-		if now.Before(p.again) || a.running >= maxRunning {
+		if now.Before(p.again) || a.running >= a.most() {
 			if p.again.After(now) && p.again.Before(next) {
 				next = p.again
 			}

@@ -1,0 +1,255 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"primum/agent/internal/guard"
+	"primum/agent/internal/journal"
+	"primum/agent/internal/papertest"
+	"primum/agent/internal/pluginhost"
+	"primum/agent/internal/secret"
+	"primum/agent/internal/trust"
+	"primum/agent/internal/whereabouts"
+	"primum/plugins/lab"
+	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+	"primum/safetylists/permit"
+)
+
+const victim = "PRIMUM_TEST_VICTIM"
+
+// life is what one life of the agent that is killed is told.
+type life struct {
+	Data      string
+	Leases    string
+	Epoch     uint64
+	ListKey   []byte
+	PermitKey []byte
+	Bundle    []byte
+	Document  []byte
+	Signature []byte
+	Plan      []byte
+	Permits   [][]byte
+	Builtins  []pluginhost.Builtin
+}
+
+// live is the agent that is killed: the whole agent but for the uplink, on a directory that its
+// earlier lives have left.
+func live(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var l life
+	if err := json.Unmarshal(b, &l); err != nil {
+		return err
+	}
+	log := slog.New(slog.DiscardHandler)
+	a := &Agent{cfg: Config{Data: l.Data, Policy: list.Lab, Log: log, Running: 4}, id: Identity{Name: papertest.Agent}, permitKey: ed25519.PublicKey(l.PermitKey), log: log,
+		leases: whereabouts.Leases{Path: l.Leases}, wake: make(chan struct{}, 1)}
+	if a.trust, err = trust.Open(filepath.Join(l.Data, "papers"), list.Lab, l.ListKey); err != nil {
+		return err
+	}
+	if a.secrets, err = secret.Open(filepath.Join(l.Data, "secrets")); err != nil {
+		return err
+	}
+	if err := a.openJournal(); err != nil {
+		return err
+	}
+	if a.plugins, err = pluginhost.Start(context.Background(), l.Builtins, l.Data, log); err != nil {
+		return err
+	}
+	local := (*local)(a)
+	local.Release(l.Bundle)
+	local.Plan(l.Document, &controlv1.Approval{PlanSignatures: []*controlv1.Signature{{By: papertest.Approver, Sig: l.Signature}}})
+	if _, err := local.Begin(l.Epoch); err != nil {
+		return err
+	}
+	local.Holds(&controlv1.HoldState{})
+	a.guard.SetLease(guard.Lease{Until: bootTime() + time.Minute, DurableLSN: 1 << 60})
+	for i := 0; i < len(l.Permits); i += 100 {
+		o := &controlv1.WorkOrder{Order: fmt.Sprintf("o%d", i/100), Epoch: l.Epoch, Plan: l.Plan, Permits: l.Permits[i:min(i+100, len(l.Permits))]}
+		if _, err := local.Order(o); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Println("working"); err != nil {
+		return err
+	}
+	a.work(context.Background()) // until it is killed
+	return nil
+}
+
+// victimDevice is a monitor that takes 40 ms to answer, so that a kill finds it in the middle.
+func victimDevice(tag string, address netip.Addr) lab.DeviceConfig {
+	return lab.DeviceConfig{Tag: tag, Manufacturer: "Aldane Medical", Model: "Vela 3", Version: "3.2.1", Address: address.String(), Hostname: tag, Fragile: true,
+		SNMP: &lab.SNMPConfig{Port: 10161, Descr: "Aldane Medical Vela 3 patient monitor, software 3.2.1", ObjectID: "1.3.6.1.4.1.99991.3"}, Behaviour: lab.Behaviour{Delay: 40 * time.Millisecond}}
+}
+
+// H-013: an agent that is killed 50 times at random in the middle of its work asks no device twice, loses
+// no record that was on disk, and every question that it began ends in a named state.
+func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
+	const kills, devices = 50, 400
+	builtins, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := lab.Config{Name: "kill", Community: community}
+	var sheet []list.Device
+	var leases bytes.Buffer
+	for i := range devices {
+		address := netip.AddrFrom4([4]byte{127, 9, byte(i / 200), byte(1 + i%200)})
+		tag, mac := fmt.Sprintf("20-%04d", i), fmt.Sprintf("02:00:00:00:%02x:%02x", i/256, i%256)
+		config.Devices = append(config.Devices, victimDevice(tag, address))
+		sheet = append(sheet, list.Device{ID: tag, Name: "Aldane Medical Vela 3", Class: list.OtherClass, MAC: mac, Address: address,
+			Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: "Aldane Medical", Model: "Vela 3", Version: "3.2.1", At: time.Now().UTC().Truncate(time.Second)}},
+			Endpoints: list.Endpoints{SNMPPort: 10161}})
+		fmt.Fprintf(&leases, "0 %s %s x *\n", mac, address)
+	}
+	h, err := lab.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	dir, err := os.MkdirTemp("", "pk-") // short: the path of a socket stands in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	leaseFile := filepath.Join(dir, "leases")
+	if err := os.WriteFile(leaseFile, leases.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := secret.Open(filepath.Join(dir, "secrets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := secrets.Set("*", seal(t, secrets.PublicKey(), "*", community), 1); err != nil {
+		t.Fatal(err)
+	}
+	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
+	ids := map[int]permit.ID{}
+	var newest uint64
+	for n := range kills {
+		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListKey: p.ListKey, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
+			Signature: p.Signature, Plan: p.Digest[:], Builtins: builtins}
+		for i, item := range p.Plan.Items {
+			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
+				if id, ok := ids[i]; ok {
+					pm.ID = id // the same permit again: the worst that a controller can do
+				}
+				ids[i] = pm.ID
+				pm.Epoch, pm.Item, pm.Device = l.Epoch, uint32(i), item.Device.ID
+				pm.Order, pm.Ordinal = fmt.Sprintf("o%d", i/100), uint32(i%100)
+				pm.Address = netip.AddrPortFrom(item.Device.Address, item.Query.Port())
+			}))
+		}
+		newest = kill(t, dir, l, newest)
+	}
+	report := h.Report()
+	asked := 0
+	for _, d := range report.Devices {
+		asked += int(d.Messages)
+		if d.Messages > 1 {
+			t.Errorf("%s was asked %d times", d.Tag, d.Messages)
+		}
+	}
+	if report.Totals.Harmed != 0 {
+		t.Errorf("devices harmed: %d", report.Totals.Harmed)
+	}
+	// The last look: started and outcome must match one to one after a final start.
+	states, begun := map[evidence.State]int{}, map[string]int{}
+	last := &Agent{cfg: Config{Data: dir, Policy: list.Lab}}
+	if err := last.openJournal(); err != nil {
+		t.Fatal(err)
+	}
+	defer last.journal.Close()
+	all, err := last.journal.Read(1, 1<<20, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := evidence.Verify(evidence.Head{}, all); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		r, _, err := evidence.Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case r.Kind == evidence.Started:
+			begun[r.Permit]++
+		case r.Kind == evidence.Outcome && r.Permit != "":
+			begun[r.Permit]--
+			states[r.Result.State]++
+		}
+	}
+	for id, n := range begun {
+		if n != 0 {
+			t.Errorf("permit %s: begun less ended is %d", id, n)
+		}
+	}
+	if asked < kills || states[evidence.Unknown] == 0 {
+		t.Errorf("the kills hit too little: %d asked, %v", asked, states)
+	}
+	t.Logf("%d kills, %d devices asked once, outcomes %v, %d records", kills, asked, states, newest)
+}
+
+// kill starts one life, lets it work for a random time, and kills it. It returns the newest record,
+// which may never be older than the one before.
+func kill(t *testing.T, dir string, l life, newest uint64) uint64 {
+	t.Helper()
+	b, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "life.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), victim+"="+path)
+	var said words
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() { _ = cmd.Wait() }) // killed: its error says only that
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(said.String(), "working") && time.Now().Before(deadline) {
+		time.Sleep(2 * time.Millisecond)
+	}
+	time.Sleep(time.Duration(20+rand.IntN(130)) * time.Millisecond)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatalf("the agent ended by itself: %v: %s", err, said.String())
+	}
+	wait.Wait()
+	var seen uint64
+	j, err := journal.Open(filepath.Join(dir, "journal"), time.Now(), func(r evidence.Record) { seen = r.Seq })
+	if err != nil {
+		t.Fatalf("after life %d: %v: %s", l.Epoch, err, said.String())
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if seen <= newest {
+		t.Fatalf("life %d left %d records after %d: %s", l.Epoch, seen, newest, said.String())
+	}
+	return seen
+}
