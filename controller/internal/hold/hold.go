@@ -1,0 +1,98 @@
+// Package hold says what a stop order covers. Anyone may place one; lifting one needs a role and a
+// reason (H-033). It opens no connection and keeps nothing: versions and storage are the store's.
+package hold
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Scope is what a hold stops.
+type Scope string
+
+// The scopes. The zero value is none and is refused.
+const (
+	Device Scope = "device"
+	Model  Scope = "model"
+	Site   Scope = "site"
+	All    Scope = "all"
+)
+
+// Hold is one stop order in force.
+type Hold struct {
+	Scope  Scope
+	Value  string // asset tag, "maker/model", or site name; empty for All
+	Reason string
+}
+
+// New checks a stop order. Errors are sentences for a person.
+func New(scope, value, reason string) (Hold, error) {
+	h := Hold{Scope(scope), strings.TrimSpace(value), strings.TrimSpace(reason)}
+	maker, model, two := strings.Cut(h.Value, "/")
+	switch {
+	case h.Scope != Device && h.Scope != Model && h.Scope != Site && h.Scope != All:
+		return Hold{}, fmt.Errorf("a hold stops a device, a model, a site, or all, not %q", scope)
+	case h.Scope == All && h.Value != "":
+		return Hold{}, fmt.Errorf("a hold of everything has no value")
+	case h.Scope != All && h.Value == "":
+		return Hold{}, fmt.Errorf("say which %s the hold stops", h.Scope)
+	case h.Scope == Model && (!two || strings.TrimSpace(maker) == "" || strings.TrimSpace(model) == ""):
+		return Hold{}, fmt.Errorf("a model is written maker/model, not %q", h.Value)
+	case h.Reason == "":
+		return Hold{}, fmt.Errorf("say why: a hold has a reason")
+	case len(h.Value) > 256 || len(h.Reason) > 1024 || !utf8.ValidString(h.Value+h.Reason):
+		return Hold{}, fmt.Errorf("value or reason is too long, or is not text")
+	}
+	return h, nil
+}
+
+// Subject is what a hold may cover: one device, by every name that a source gives it.
+type Subject struct {
+	Tag    string
+	Models []string // "maker/model" of each source
+	Site   string
+}
+
+// Covers reports whether the hold stops the subject. What is unclear is stopped.
+func (h Hold) Covers(s Subject) bool {
+	switch h.Scope {
+	case Device:
+		return h.Value == s.Tag
+	case Site:
+		return same(h.Value, s.Site)
+	case Model:
+		for _, m := range s.Models {
+			if same(h.Value, m) {
+				return true
+			}
+		}
+		return false
+	default:
+		return true
+	}
+}
+
+func same(a, b string) bool {
+	fold := func(s string) string {
+		parts := strings.Split(strings.ToLower(s), "/")
+		for i, p := range parts {
+			parts[i] = strings.Join(strings.Fields(p), " ")
+		}
+		return strings.Join(parts, "/")
+	}
+	return fold(a) == fold(b)
+}
+
+// First returns the first hold that covers the subject.
+func First(holds []Hold, s Subject) (Hold, bool) {
+	for _, h := range holds {
+		if h.Covers(s) {
+			return h, true
+		}
+	}
+	return Hold{}, false
+}
+
+// MayLift reports whether a role may lift a hold.
+func MayLift(role string) bool { return role == "clinical" || role == "admin" }
