@@ -141,7 +141,12 @@ func (a *Agent) openJournal() error {
 	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.leases.Prove,
 		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
-	j, err := journal.Open(filepath.Join(a.cfg.Data, "journal"), time.Now(), g.Replay)
+	dir := filepath.Join(a.cfg.Data, "journal")
+	if err := journal.ReplayRetired(dir, g.Replay); err != nil {
+		return err
+	}
+	g.ClosePast()
+	j, err := journal.Open(dir, time.Now(), g.Replay)
 	if err != nil {
 		return err
 	}
@@ -157,8 +162,8 @@ func (a *Agent) openJournal() error {
 	return nil
 }
 
-// reset puts the journal aside, because the controller does not know it. Its memory of gaps and rests
-// goes into the new guard all the same: a device does not forget that it was asked.
+// reset puts the journal aside, because the controller does not know it. The new guard reads it all the
+// same: a device does not forget that it was asked.
 func (a *Agent) reset() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +172,6 @@ func (a *Agent) reset() error {
 		time.Sleep(50 * time.Millisecond)
 		a.mu.Lock()
 	}
-	old := a.guard
 	if err := a.journal.Retire(time.Now()); err != nil {
 		return err
 	}
@@ -175,7 +179,6 @@ func (a *Agent) reset() error {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	a.guard.Inherit(old)
 	a.log.Warn("the controller asked for a new journal; the old one was put aside")
 	return nil
 }

@@ -209,3 +209,45 @@ func rewrite(h *testAgent, from, to string) {
 		h.t.Fatal(err)
 	}
 }
+
+// H-013: a journal that was put aside still counts. After a reset and a restart the device that was
+// asked is at rest, and its permit is spent.
+func TestAResetAndARestartForgetNoDevice(t *testing.T) {
+	p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:10165")})
+	h := newAgent(t, p, nil)
+	h.hand()
+	h.order(p.Permit(t, nil))
+	if got := h.outcome(); got.Messages != 1 {
+		t.Fatalf("the first question: %+v", got)
+	}
+	if err := h.reset(); err != nil {
+		t.Fatal(err)
+	}
+	data := h.cfg.Data
+	h.stop()
+	again := newAgent(t, p, func(a *testAgent) {
+		if err := a.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		a.cfg.Data = data
+		if err := a.openJournal(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	again.papers = p
+	if _, err := (*local)(again.Agent).Begin(2); err != nil {
+		t.Fatal(err)
+	}
+	(*local)(again.Agent).Release(p.Bundle)
+	approval := &controlv1.Approval{PlanSignatures: []*controlv1.Signature{{By: papertest.Approver, Sig: p.Signature}}}
+	(*local)(again.Agent).Plan(p.Document, approval)
+	again.hold(0)
+	again.lease(time.Minute)
+	o := &controlv1.WorkOrder{Order: "o1", Epoch: 2, Plan: p.Digest[:], Permits: [][]byte{p.Permit(t, func(pm *permit.Permit) { pm.Epoch = 2 })}}
+	if _, err := (*local)(again.Agent).Order(o); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.outcome(); got.State != evidence.Refused || got.Reason != list.MinInterval {
+		t.Errorf("asked again after a reset and a restart: %+v", got)
+	}
+}

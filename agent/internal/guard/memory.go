@@ -108,14 +108,10 @@ func (m *memory) askedSince(caller string, since time.Time) int {
 	return len(kept)
 }
 
-// Inherit takes over what another guard remembers of devices and holds, when its journal was put
-// aside. Permits of the old journal are spent too.
-func (g *Guard) Inherit(old *Guard) {
-	old.mu.Lock()
-	m := old.mem
-	old.mu.Unlock()
+// ClosePast ends what a journal that was put aside left open: its outcome belongs to that journal. Gaps,
+// rests, quarantines and spent permits stay.
+func (g *Guard) ClosePast() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	m.epoch = max(m.epoch, g.mem.epoch)
-	g.mem = m
+	clear(g.mem.open)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -239,4 +240,39 @@ func (j *Journal) Close() error {
 func (j *Journal) Retire(at time.Time) error {
 	aside := filepath.Join(j.dir, fmt.Sprintf("journal-%s.retired", at.UTC().Format("20060102T150405.000Z")))
 	return errors.Join(os.Rename(filepath.Join(j.dir, fileName), aside), syncDir(j.dir), j.Close())
+}
+
+// ReplayRetired passes every record of the journals that were put aside in dir to replay, oldest journal
+// first. A device does not forget that it was asked because its journal was put aside (H-013). It fails
+// with ErrDamaged when one of them is not whole.
+func ReplayRetired(dir string, replay func(evidence.Record)) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "journal-*.retired"))
+	if err != nil {
+		return fmt.Errorf("look for journals put aside: %w", err)
+	}
+	slices.Sort(paths) // the names are times
+	for _, path := range paths {
+		if err := replayOne(path, replay); err != nil {
+			return fmt.Errorf("read journal put aside %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func replayOne(path string, replay func(evidence.Record)) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	got := make([]byte, len(header))
+	if _, err := f.ReadAt(got, 0); err != nil || string(got) != header {
+		return fmt.Errorf("not a journal: %w", ErrDamaged)
+	}
+	_, _, err = scan(f, st.Size(), func(_ int64, r evidence.Record) { replay(r) })
+	return err
 }
