@@ -125,14 +125,19 @@ func TestRecordsOfOtherFormAreRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyRefusedAndStoppedLeaveADeviceUntouched(t *testing.T) {
+func TestOnlyWhatEndedBeforeTheFirstOctetLeavesADeviceUntouched(t *testing.T) {
 	for _, s := range []evidence.State{evidence.Answered, evidence.Absent, evidence.Busy, evidence.Declined, evidence.Distress, evidence.Incident, evidence.Unknown, ""} {
-		if !s.Touched() {
+		if !(evidence.Result{State: s}).Touched() {
 			t.Errorf("%q counts as untouched", s)
 		}
 	}
-	if evidence.Refused.Touched() || evidence.Stopped.Touched() {
-		t.Error("a refused or stopped task counts as touched")
+	for _, s := range []evidence.State{evidence.Refused, evidence.Stopped} {
+		if (evidence.Result{State: s}).Touched() {
+			t.Errorf("%s before the first octet counts as touched", s)
+		}
+		if !(evidence.Result{State: s, Messages: 1}).Touched() || !(evidence.Result{State: s, Asked: time.Unix(1, 0)}).Touched() {
+			t.Errorf("%s in the middle of a conversation counts as untouched", s)
+		}
 	}
 }
 

@@ -63,9 +63,6 @@ const (
 	Unknown  State = "UNKNOWN"
 )
 
-// Touched reports whether a device may have received something from a task that ended so.
-func (s State) Touched() bool { return s != Refused && s != Stopped }
-
 // Record is one entry. Which fields are set depends on the kind.
 type Record struct {
 	Seq  uint64    `json:"seq"`
@@ -111,6 +108,13 @@ type Result struct {
 	Messages   int         `json:"messages,omitempty"`
 	Octets     int         `json:"octets,omitempty"`
 	Plugin     string      `json:"plugin,omitempty"` // name and version
+}
+
+// Touched reports whether the device may have received something. Only a task that was refused or stopped
+// before its first octet or SYN has left its device alone; one that was stopped in the middle has not.
+func (r Result) Touched() bool {
+	before := r.State == Refused || r.State == Stopped
+	return !before || r.Messages > 0 || !r.Asked.IsZero()
 }
 
 // Fact is one claim of identity, with the protocol field it came from.
