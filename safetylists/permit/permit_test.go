@@ -216,15 +216,22 @@ func TestStandingApprovalCoversOnlyWhatItNames(t *testing.T) {
 	if r := good.Covers(samplePlan(t), at(1)); r != nil {
 		t.Fatalf("the named plan: %s", r)
 	}
+	every := good
+	every.Devices = []string{AllDevices}
+	if r := every.Covers(samplePlan(t), at(1)); r != nil {
+		t.Errorf("every device of the site: %s", r)
+	}
 	for name, change := range map[string]func(*Standing, *Plan){
-		"another site":         func(s *Standing, _ *Plan) { s.Site = "other" },
-		"another caller":       func(_ *Standing, p *Plan) { p.Caller = "tools/x" },
-		"another list":         func(_ *Standing, p *Plan) { p.List = Digest{5} },
-		"another device":       func(s *Standing, _ *Plan) { s.Devices = []string{"10-1002"} },
-		"another allowance":    func(s *Standing, _ *Plan) { s.Statements = []string{"b.allow"} },
-		"not yet":              func(s *Standing, _ *Plan) { s.From = at(5) },
-		"not until it closes":  func(s *Standing, _ *Plan) { s.Until = at(20) },
-		"nothing named at all": func(s *Standing, _ *Plan) { s.Devices = nil },
+		"another site":            func(s *Standing, _ *Plan) { s.Site = "other" },
+		"another caller":          func(_ *Standing, p *Plan) { p.Caller = "tools/x" },
+		"another list":            func(_ *Standing, p *Plan) { p.List = Digest{5} },
+		"another device":          func(s *Standing, _ *Plan) { s.Devices = []string{"10-1002"} },
+		"another allowance":       func(s *Standing, _ *Plan) { s.Statements = []string{"b.allow"} },
+		"not yet":                 func(s *Standing, _ *Plan) { s.From = at(5) },
+		"not until it closes":     func(s *Standing, _ *Plan) { s.Until = at(20) },
+		"nothing named at all":    func(s *Standing, _ *Plan) { s.Devices = nil },
+		"a star for allowances":   func(s *Standing, _ *Plan) { s.Statements = []string{AllDevices} },
+		"an item of no allowance": func(_ *Standing, p *Plan) { p.Items[0].Statements = nil },
 	} {
 		s, p := good, samplePlan(t)
 		change(&s, &p)

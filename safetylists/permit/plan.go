@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	list "primum/safetylists"
@@ -143,6 +144,10 @@ type Standing struct {
 	PerDay     int       `json:"per_day"` // questions in 24 hours, at least 1
 }
 
+// AllDevices among the devices of a standing approval is every device of the site. Allowances have no such
+// word: each is named, so that a new one is not approved unread.
+const AllDevices = "*"
+
 // MaxStanding is the longest life of a standing approval.
 const MaxStanding = 30 * 24 * time.Hour
 
@@ -184,25 +189,28 @@ func (s Standing) Covers(p Plan, at time.Time) *list.Refusal {
 		return refuse("the standing approval is not valid at this time")
 	}
 	for _, item := range p.Items {
-		if !contains(s.Devices, item.Device.ID) {
+		if !slices.Contains(s.Devices, item.Device.ID) && !slices.Contains(s.Devices, AllDevices) {
 			return refuse("the standing approval does not name device " + item.Device.ID)
 		}
-		for _, id := range item.Statements {
-			if !contains(s.Statements, id) {
-				return refuse("the standing approval does not name allowance " + id)
-			}
+		if r := s.Names(item.Statements); r != nil {
+			return r
 		}
 	}
 	return nil
 }
 
-func contains(all []string, one string) bool {
-	for _, s := range all {
-		if s == one || s == "*" {
-			return true
+// Names reports why the standing approval does not name every one of the allowances; nil when it does. No
+// allowance at all is not named.
+func (s Standing) Names(statements []string) *list.Refusal {
+	if len(statements) == 0 {
+		return list.Refuse(list.PlanNotApproved, "the plan names no allowance for a question")
+	}
+	for _, id := range statements {
+		if !slices.Contains(s.Statements, id) {
+			return list.Refuse(list.PlanNotApproved, "the standing approval does not name allowance "+id)
 		}
 	}
-	return false
+	return nil
 }
 
 // canonical writes JSON in field order without escapes for HTML.

@@ -146,7 +146,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	if end := g.mem.rest[restKey(dev.ID, t.Query().String())]; at.Before(end) {
 		return refuse(list.Refuse(list.MinInterval, "until "+end.UTC().Format(time.DateTime)+" UTC"))
 	}
-	if caller, perDay := t.Budget(); caller != "" && g.mem.askedSince(t.Caller(), at.Add(-24*time.Hour)) >= perDay {
+	if perDay, ok := t.Budget(); ok && g.mem.askedSince(t.Caller(), at.Add(-24*time.Hour)) >= perDay {
 		return refuse(list.Refuse(list.BudgetSpent, fmt.Sprintf("%d questions in 24 hours", perDay)))
 	}
 	if r := g.leave(dev); r != nil {
@@ -209,6 +209,9 @@ func (g *Guard) decide(t task.Task, at time.Time) (list.Limits, *list.Refusal) {
 	d := rel.List.Decide(t.Device(), t.Query(), at)
 	if !d.Allowed() {
 		return list.Limits{}, list.Refuse(d.Reason, d.Detail)
+	}
+	if r := t.Within(d.Statements); r != nil {
+		return list.Limits{}, r
 	}
 	limits := t.Limits().Tightest(d.Limits)
 	if !limits.Valid(t.Query().Kind()) {

@@ -18,8 +18,7 @@ type Task struct {
 	permit permit.Permit
 	item   permit.Item
 	plan   permit.Plan
-	stand  string // id of the standing approval, empty when the plan itself was signed
-	perDay int
+	stand  *permit.Standing // nil when the plan itself was signed
 }
 
 // Approved is a plan whose approval was verified on this agent (package trust).
@@ -63,11 +62,7 @@ func Verify(raw []byte, self Self, plans func(permit.Digest) (Approved, bool)) (
 	case p.Until.After(a.Plan.Closes) || !p.Closes.Equal(a.Plan.Closes):
 		return Task{}, list.Refuse(list.PermitInvalid, "it outlives the approved time")
 	}
-	t := Task{permit: p, item: item, plan: a.Plan}
-	if a.Standing != nil {
-		t.stand, t.perDay = a.Standing.ID, a.Standing.PerDay
-	}
-	return t, nil
+	return Task{permit: p, item: item, plan: a.Plan, stand: a.Standing}, nil
 }
 
 // Valid reports why the permit is not valid at a moment of the wall clock; nil when it is.
@@ -123,6 +118,20 @@ func (t Task) ListDigest() permit.Digest { return t.plan.List }
 // PlanDigest names the plan.
 func (t Task) PlanDigest() permit.Digest { return t.permit.Plan }
 
-// Budget returns the standing approval that covers the question and its questions in 24 hours; empty
-// when the plan itself was signed.
-func (t Task) Budget() (standing string, perDay int) { return t.stand, t.perDay }
+// Budget returns the questions in 24 hours that the standing approval leaves its caller; ok is false when
+// the plan itself was signed.
+func (t Task) Budget() (perDay int, ok bool) {
+	if t.stand == nil {
+		return 0, false
+	}
+	return t.stand.PerDay, true
+}
+
+// Within reports why allowances that the agent's own list decided on are not those that the standing
+// approval names; nil when they are, or when the plan itself was signed (H-009).
+func (t Task) Within(statements []string) *list.Refusal {
+	if t.stand == nil {
+		return nil
+	}
+	return t.stand.Names(statements)
+}
