@@ -32,7 +32,6 @@ type Outcome struct {
 	Octets   int
 	Facts    []Fact
 	Touched  bool // the device may have received something
-	Again    bool // a refusal that proves that nothing was sent, and that may be sent anew
 }
 
 // Batch is a run of records that follow what is stored.
@@ -47,9 +46,6 @@ type Batch struct {
 	Outcomes    []Outcome
 	At          time.Time
 }
-
-// maxSends bounds how often one task may get a new permit.
-const maxSends = 20
 
 // TakeRecords stores records and what they say of tasks in one transaction, and moves the high-water
 // mark from From to To. It fails with ErrFenced for an older session and with ErrGap when the mark or
@@ -105,17 +101,16 @@ func (b Batch) quarantine(ctx context.Context, tx *sql.Tx, seq uint64, raw []byt
 }
 
 type sent struct {
-	Run, Device, Kind, Question, State, Order, Permit, Agent, RunState string
-	Item, Sends                                                        int
-	Dispatched, Closes                                                 time.Time
+	Run, Device, Kind, Question, State, Order, Permit, Agent string
+	Item                                                     int
+	Dispatched                                               time.Time
 }
 
 func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, err error) {
 	found, err := all(ctx, tx, func(scan func(...any) error) (x sent, err error) {
-		err = scan(&x.Run, &x.Item, &x.Device, &x.Kind, &x.Question, &x.State, &x.Order, &x.Sends, &x.Permit, &x.Agent,
-			&x.RunState, timeColumn{&x.Dispatched}, timeColumn{&x.Closes})
+		err = scan(&x.Run, &x.Item, &x.Device, &x.Kind, &x.Question, &x.State, &x.Order, &x.Permit, &x.Agent, timeColumn{&x.Dispatched})
 		return x, err
-	}, `SELECT t.run, t.item, t.device, t.kind, t.question, t.state, t.work_order, t.sends, s.permit, r.agent, r.state, t.dispatched, r.closes
+	}, `SELECT t.run, t.item, t.device, t.kind, t.question, t.state, t.work_order, s.permit, r.agent, t.dispatched
 		FROM sending s JOIN task t ON t.run = s.run AND t.item = s.item JOIN run r ON r.name = t.run
 		WHERE s.work_order = ? AND s.ordinal = ?`, o.Order, o.Ordinal)
 	if err != nil {
@@ -132,10 +127,6 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 		return "permit or device is not that of the task", nil
 	case x.State != "DISPATCHED" && x.State != "UNKNOWN" && !(o.Touched && (x.State == "QUEUED" || x.Order != o.Order)):
 		return "the task has an outcome already", nil
-	}
-	if o.Again && x.State == "DISPATCHED" && x.Order == o.Order && x.Sends < maxSends && x.RunState == "RUNNING" && b.At.Before(x.Closes) {
-		_, err := change(ctx, tx, `UPDATE task SET state = 'QUEUED', work_order = '', ordinal = 0 WHERE run = ? AND item = ?`, x.Run, x.Item)
-		return "", err
 	}
 	if !o.Touched && x.Order != o.Order {
 		return "", nil // of an earlier sending, which is known not to have been started
