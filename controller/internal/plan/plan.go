@@ -1,0 +1,164 @@
+// Package plan makes of devices, a list and an approved time the document that people approve: what
+// would be asked, in which order, and what would not be asked and why. It is pure and sends nothing.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	list "primum/safetylists"
+	"primum/safetylists/permit"
+)
+
+// Input is everything that a plan depends on.
+type Input struct {
+	ID      string
+	Site    string
+	Origin  permit.Origin
+	Caller  string
+	Opens   time.Time
+	Closes  time.Time
+	Made    time.Time
+	List    *list.List
+	Release permit.Digest
+	Devices []list.Device
+	// Last is when a device was last visited for a question.
+	Last map[Asked]time.Time
+	// Kind, if set, is the one kind that is asked about.
+	Kind list.Kind
+	// Leave, if set, keeps the plan within a standing approval: what it does not cover is refused.
+	Leave *permit.Standing
+	// Left is how many questions the budget of Leave has left.
+	Left int
+}
+
+// Asked is one question to one device, as people read it.
+type Asked struct{ Device, Question string }
+
+// Make returns the plan. A device without any question becomes a refusal, so that no device of the
+// scope is passed over in silence.
+func Make(in Input) permit.Plan {
+	p := permit.Plan{
+		ID: in.ID, Site: in.Site, Origin: in.Origin, Caller: in.Caller,
+		Opens: in.Opens.UTC().Truncate(time.Millisecond), Closes: in.Closes.UTC().Truncate(time.Millisecond),
+		Made: in.Made.UTC().Truncate(time.Millisecond), List: in.Release,
+		Items: []permit.Item{}, Refusals: []permit.PlanRefusal{},
+	}
+	devices := slices.Clone(in.Devices)
+	slices.SortFunc(devices, func(a, b list.Device) int { return cmp.Compare(a.ID, b.ID) })
+	perDevice := make([][]permit.Item, len(devices))
+	for i, d := range devices {
+		var refusals []permit.PlanRefusal
+		perDevice[i], refusals = in.device(d)
+		p.Refusals = append(p.Refusals, refusals...)
+	}
+	for _, item := range interleave(perDevice) {
+		if in.Leave != nil && len(p.Items) >= in.Left {
+			p.Refusals = append(p.Refusals, refusal(item.Device, item.Query.String(), list.BudgetSpent,
+				fmt.Sprintf("%d questions a day", in.Leave.PerDay), item.Statements))
+			continue
+		}
+		p.Items = append(p.Items, item)
+	}
+	return p
+}
+
+func (in Input) device(d list.Device) (items []permit.Item, refusals []permit.PlanRefusal) {
+	candidates := in.List.Candidates(d)
+	if in.Kind != "" {
+		candidates = slices.DeleteFunc(candidates, func(c list.Candidate) bool { return c.Kind != in.Kind })
+	}
+	for _, c := range candidates {
+		item, no := in.question(d, c)
+		if no != nil {
+			refusals = append(refusals, *no)
+			continue
+		}
+		items = append(items, item)
+	}
+	if len(candidates) == 0 {
+		// the list may have more to say of the product than that nobody approved anything
+		dec := in.List.Decide(d, unaskable(d, in.Kind), in.Opens)
+		if dec.Reason != list.Denied && dec.Reason != list.CautionOnly {
+			dec = list.Decision{Reason: list.NotApproved, Detail: "no allowance speaks of this product, and no service is registered"}
+		}
+		refusals = append(refusals, refusal(d, string(in.Kind), dec.Reason, dec.Detail, dec.Statements))
+	}
+	return items, refusals
+}
+
+// unaskable is a question that serves only to hear what the list has against the product.
+func unaskable(d list.Device, k list.Kind) list.Query {
+	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
+	if err != nil || k != "" && k != list.SNMPGet {
+		return list.Query{}
+	}
+	return q
+}
+
+func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.PlanRefusal) {
+	refuse := func(r list.Reason, detail string, statements []string) (permit.Item, *permit.PlanRefusal) {
+		question := string(c.Kind)
+		if c.Missing == "" {
+			question = c.Query.String()
+		}
+		no := refusal(d, question, r, detail, statements)
+		return permit.Item{}, &no
+	}
+	dec := in.List.DecideCandidate(d, c, in.Opens)
+	if dec.Allowed() {
+		// a paper that ends within the approved time does not carry a question at its end
+		dec = tighter(dec, in.List.Decide(d, c.Query, in.Closes))
+	}
+	switch {
+	case !dec.Allowed():
+		return refuse(dec.Reason, dec.Detail, dec.Statements)
+	case !d.Address.IsValid():
+		return refuse(list.NotRegistered, "the inventory has no IP address of it", dec.Statements)
+	}
+	if last, ok := in.Last[Asked{d.ID, c.Query.String()}]; ok && in.Opens.Before(last.Add(dec.Limits.Rest)) {
+		return refuse(list.MinInterval, fmt.Sprintf("it was asked at %s and rests until %s",
+			last.UTC().Format(time.DateTime), last.Add(dec.Limits.Rest).UTC().Format(time.DateTime)), dec.Statements)
+	}
+	item := permit.Item{Device: d, Query: c.Query, Limits: dec.Limits, Purpose: dec.Purpose, Statements: dec.Statements}
+	if in.Leave != nil {
+		one := permit.Plan{Site: in.Site, Caller: in.Caller, List: in.Release, Opens: in.Opens, Closes: in.Closes, Items: []permit.Item{item}}
+		if no := in.Leave.Covers(one, in.Opens); no != nil {
+			return refuse(no.Reason, no.Detail, dec.Statements)
+		}
+	}
+	return item, nil
+}
+
+func tighter(now, then list.Decision) list.Decision {
+	if !then.Allowed() {
+		return then
+	}
+	now.Limits = now.Limits.Tightest(then.Limits)
+	return now
+}
+
+func refusal(d list.Device, question string, r list.Reason, detail string, statements []string) permit.PlanRefusal {
+	return permit.PlanRefusal{Device: d.ID, Name: d.Name, Place: d.Place, Question: question, Reason: r, Detail: detail, Statements: statements}
+}
+
+// interleave puts datagrams before connections, and goes round the devices so that the next question
+// to a device comes as late as it can.
+func interleave(perDevice [][]permit.Item) []permit.Item {
+	var out []permit.Item
+	for _, transport := range []string{"udp", "tcp"} {
+		for round, more := 0, true; more; round++ {
+			more = false
+			for _, items := range perDevice {
+				mine := slices.DeleteFunc(slices.Clone(items), func(it permit.Item) bool { return it.Query.Kind().Transport() != transport })
+				if round < len(mine) {
+					out = append(out, mine[round])
+					more = true
+				}
+			}
+		}
+	}
+	return out
+}
