@@ -1,0 +1,281 @@
+package dispatch
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"primum/controller/internal/approve"
+	"primum/controller/internal/hold"
+	"primum/controller/internal/store"
+	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
+	"primum/safetylists/permit"
+)
+
+const (
+	partSize = 64 << 10
+	// batch bounds the permits of an order: at most 100, and 64 KiB with the largest permits.
+	batch = 50
+	// ahead is how many queued tasks are looked at for some that no hold covers.
+	ahead = 2000
+)
+
+// push sends what is due: holds before everything else, work last.
+func (ses *session) push(ctx context.Context) error {
+	if err := ses.pushHolds(ctx); err != nil {
+		return err
+	}
+	if err := ses.pushList(ctx); err != nil {
+		return err
+	}
+	secrets, err := ses.Store.OpenSecrets(ctx, ses.agent)
+	if err != nil {
+		return err
+	}
+	for _, x := range secrets {
+		if ses.secrets[x.Device] >= x.Version {
+			continue
+		}
+		ses.secrets[x.Device] = x.Version
+		m := &controlv1.Secret{Device: x.Device, Sealed: x.Sealed, Version: x.Version}
+		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Secret{Secret: m}}); err != nil {
+			return err
+		}
+	}
+	orders, err := ses.Store.CancelledOrders(ctx, ses.agent)
+	if err != nil {
+		return err
+	}
+	for _, id := range orders {
+		if ses.cancelled[id] {
+			continue
+		}
+		ses.cancelled[id] = true
+		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_CancelOrder{CancelOrder: &controlv1.CancelOrder{Order: id}}}); err != nil {
+			return err
+		}
+	}
+	return ses.pushWork(ctx)
+}
+
+func (ses *session) pushHolds(ctx context.Context) error {
+	version, holds, err := ses.Store.HoldsInForce(ctx)
+	if err != nil || version == ses.holdVersion && ses.holds != nil {
+		return err
+	}
+	m := &controlv1.HoldState{Version: version}
+	ses.holds = []hold.Hold{}
+	kinds := map[hold.Scope]controlv1.HoldScope_Kind{hold.Device: controlv1.HoldScope_KIND_DEVICE, hold.Model: controlv1.HoldScope_KIND_MODEL,
+		hold.Site: controlv1.HoldScope_KIND_SITE, hold.All: controlv1.HoldScope_KIND_ALL}
+	for _, h := range holds {
+		ses.holds = append(ses.holds, hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value, Reason: h.Reason})
+		m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: kinds[hold.Scope(h.Scope)], Value: h.Value, Reason: h.Reason})
+	}
+	ses.holdVersion = version
+	return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_HoldState{HoldState: m}})
+}
+
+func (ses *session) pushList(ctx context.Context) error {
+	r, bundle, no := ses.Safety.Current(ses.Now())
+	if no != nil || r.Digest == ses.list || r.Digest == ses.listSent {
+		return nil
+	}
+	ses.listSent, ses.bundle = r.Digest, sha256.Sum256(bundle)
+	return ses.sendPaper(ctx, controlv1.Paper_KIND_LIST_RELEASE, ses.bundle, bundle, nil)
+}
+
+// sendPaper sends a document in parts. A hold that comes up meanwhile goes between two of them.
+func (ses *session) sendPaper(ctx context.Context, kind controlv1.Paper_Kind, digest permit.Digest, body []byte, a *controlv1.Approval) error {
+	for at := 0; at < len(body); at += partSize {
+		part := body[at:min(at+partSize, len(body))]
+		p := &controlv1.Paper{Kind: kind, Digest: digest[:], Total: uint64(len(body)), Offset: uint64(at), Part: part}
+		if at+len(part) == len(body) {
+			p.Approval = a
+		} else if err := ses.pushHolds(ctx); err != nil {
+			return err
+		}
+		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Paper{Paper: p}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loaded is a plan of a run, with what approves it.
+type loaded struct {
+	document []byte
+	digest   permit.Digest
+	plan     permit.Plan
+	leave    approve.Leave
+}
+
+func (ses *session) load(ctx context.Context, name string) (*loaded, error) {
+	if l := ses.plans[name]; l != nil {
+		return l, nil
+	}
+	kept, err := ses.Store.Plan(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{document: kept.Document}
+	if l.plan, l.digest, err = permit.DecodePlan(kept.Document); err != nil {
+		return nil, err
+	}
+	sigs, err := ses.Store.PlanSignatures(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	l.leave.Plan = signatures(sigs)
+	if kept.Standing != "" {
+		standing, err := ses.Store.Standing(ctx, kept.Standing)
+		if err != nil {
+			return nil, err
+		}
+		l.leave.Standing, l.leave.Signed = standing.Document, signatures(standing.Signatures)
+	}
+	if len(ses.plans) > 64 {
+		clear(ses.plans)
+	}
+	ses.plans[name] = l
+	return l, nil
+}
+
+func signatures(in []store.Signature) (out []permit.Signature) {
+	for _, s := range in {
+		out = append(out, permit.Signature{By: s.By, Sig: s.Sig})
+	}
+	return out
+}
+
+func (l *loaded) approval() *controlv1.Approval {
+	a := &controlv1.Approval{Standing: l.leave.Standing}
+	for _, s := range l.leave.Plan {
+		a.PlanSignatures = append(a.PlanSignatures, &controlv1.Signature{By: s.By, Sig: s.Sig})
+	}
+	for _, s := range l.leave.Signed {
+		a.StandingSignatures = append(a.StandingSignatures, &controlv1.Signature{By: s.By, Sig: s.Sig})
+	}
+	return a
+}
+
+// pushWork sends orders while there are some to send.
+func (ses *session) pushWork(ctx context.Context) error {
+	if !ses.resumed || ses.holdAcked != ses.holdVersion && ses.holdVersion != 0 {
+		return nil
+	}
+	skip := map[string]bool{}
+	for range 64 { // runs, and orders of them; the next look goes on
+		run, tasks, err := ses.Store.Due(ctx, ses.agent, ses.Now(), skip, ahead)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sent, err := ses.order(ctx, run, tasks)
+		if err != nil {
+			return err
+		}
+		if !sent {
+			skip[run.Name] = true
+		}
+	}
+	return nil
+}
+
+// order sends the next order of a run. It sends none when the plan is not at the agent yet, when
+// everything is held, or when the run is refused as a whole.
+func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task) (sent bool, err error) {
+	l, err := ses.load(ctx, run.Plan)
+	if err != nil {
+		return false, err
+	}
+	if no := ses.usable(l); no != nil {
+		ses.Log.Error("a run is refused", "run", run.Name, "reason", no.Reason, "detail", no.Detail)
+		err := ses.Store.RefuseQueued(ctx, run.Name, string(no.Reason), no.Detail, ses.Now())
+		ses.Bell.Ring()
+		return false, err
+	}
+	if ses.list != l.plan.List {
+		return false, nil // the agent gets the release first
+	}
+	taken, offered := ses.papers[l.digest]
+	if !offered {
+		ses.papers[l.digest] = false
+		return false, ses.sendPaper(ctx, controlv1.Paper_KIND_PLAN, l.digest, l.document, l.approval())
+	}
+	if !taken {
+		return false, nil
+	}
+	items := ses.free(l.plan, tasks)
+	if err := ses.Store.SetHeld(ctx, run.Name, len(items) == 0); err != nil || len(items) == 0 {
+		return false, err
+	}
+	return ses.send(ctx, run, l, items)
+}
+
+// usable reports why the agent cannot be given a plan at all.
+func (ses *session) usable(l *loaded) *list.Refusal {
+	r, _, no := ses.Safety.Current(ses.Now())
+	if no != nil {
+		return no
+	}
+	if r.Digest != l.plan.List {
+		return list.Refuse(list.ListOther, "a newer release was published after the plan was made")
+	}
+	if why, ok := ses.refused[l.digest]; ok {
+		return list.Refuse(list.Reason(why[0]), "said by the agent: "+why[1])
+	}
+	return l.leave.Covers(r.List.Site(), l.document, ses.Now())
+}
+
+// free returns the items that no hold covers, at most one order of them.
+func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
+	var items []int
+	for _, t := range tasks {
+		if t.Item < 0 || t.Item >= len(p.Items) || len(items) == batch {
+			continue
+		}
+		d := p.Items[t.Item].Device
+		s := hold.Subject{Tag: d.ID, Site: p.Site}
+		for _, c := range d.Claims {
+			s.Models = append(s.Models, c.Manufacturer+"/"+c.Model)
+		}
+		if _, held := hold.First(ses.holds, s); !held {
+			items = append(items, t.Item)
+		}
+	}
+	return items
+}
+
+func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []int) (bool, error) {
+	var id [12]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return false, fmt.Errorf("name order: %w", err)
+	}
+	now := ses.Now()
+	o := approve.Order{ID: "orders/" + hex.EncodeToString(id[:]), Agent: ses.agent, Epoch: ses.epoch, Plan: l.plan, Digest: l.digest}
+	papers, ids, err := ses.Minter.Mint(o, items, now)
+	if err != nil {
+		return false, err
+	}
+	var sendings []store.Sending
+	for i, item := range items {
+		sendings = append(sendings, store.Sending{Item: item, Permit: ids[i].String()})
+	}
+	err = ses.Store.Dispatch(ctx, store.Order{ID: o.ID, Run: run.Name, Agent: ses.agent, Epoch: ses.epoch, Hold: ses.holdVersion}, sendings, now)
+	if errors.Is(err, store.ErrState) {
+		return false, nil // a hold came in between, or the run has ended: the next look sees it
+	}
+	if err != nil {
+		return false, err
+	}
+	ses.Bell.Ring()
+	m := &controlv1.WorkOrder{Order: o.ID, Epoch: ses.epoch, Plan: l.digest[:], Permits: papers}
+	return true, ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_WorkOrder{WorkOrder: m}})
+}

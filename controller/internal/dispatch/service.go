@@ -1,0 +1,174 @@
+// Package dispatch is the controller's end of the one stream that each agent holds: it opens sessions
+// and fences older ones, hands over papers, holds, secrets and permits, and takes in records. It sends
+// no permit before its dispatch is committed (CONTROL-PLANE I1), and never speaks to a device.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"primum/controller/internal/approve"
+	"primum/controller/internal/bell"
+	"primum/controller/internal/enroll"
+	"primum/controller/internal/ingest"
+	"primum/controller/internal/safety"
+	"primum/controller/internal/store"
+	controlv1 "primum/proto/control/v1"
+)
+
+// Service implements primum.control.v1.AgentService.
+type Service struct {
+	controlv1.UnimplementedAgentServiceServer
+	Store  *store.Store
+	Safety *safety.Keeper
+	Minter *approve.Minter
+	Bell   *bell.Bell
+	Now    func() time.Time
+	Log    *slog.Logger
+	Lease  time.Duration // of each beat; 15 s unless the site says less (DESIGN 6.8)
+
+	mu      sync.Mutex
+	online  map[string]uint64 // agent to epoch; guarded by mu
+	readers sync.WaitGroup
+}
+
+type (
+	fromAgent = controlv1.AgentMessage
+	toAgent   = controlv1.ControllerMessage
+	wire      = grpc.BidiStreamingServer[controlv1.AgentMessage, controlv1.ControllerMessage]
+)
+
+// The waits of a session.
+const (
+	greeting = 10 * time.Second // for Hello and EpochAck
+	silence  = 75 * time.Second // between two messages: an idle agent beats every 30 s
+	look     = time.Second      // at what time alone makes due
+)
+
+// Online reports whether an agent has a session that may be given work.
+func (s *Service) Online(agent string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.online[agent] > 0
+}
+
+// Wait returns when the readers of all ended streams have ended; call it after the server has stopped.
+func (s *Service) Wait() { s.readers.Wait() }
+
+func (s *Service) setOnline(agent string, epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.online == nil {
+		s.online = map[string]uint64{}
+	}
+	s.online[agent] = max(s.online[agent], epoch)
+	s.Bell.Ring()
+}
+
+func (s *Service) setOffline(agent string, epoch uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.online[agent] == epoch {
+		delete(s.online, agent)
+	}
+	s.Bell.Ring()
+}
+
+// Connect implements the call.
+func (s *Service) Connect(stream wire) error {
+	ctx := stream.Context()
+	name, err := enroll.Peer(ctx, s.Store)
+	if err != nil {
+		return err
+	}
+	in := s.read(stream)
+	hello, err := await(ctx, in, "Hello", (*fromAgent).GetHello)
+	if err != nil {
+		return err
+	}
+	ses, reset, err := s.open(ctx, stream, name, hello)
+	if err != nil || reset {
+		return s.ended(name, err)
+	}
+	ack, err := await(ctx, in, "EpochAck", (*fromAgent).GetEpochAck)
+	if err != nil {
+		return err
+	}
+	if ack.GetSessionEpoch() != ses.epoch {
+		return status.Error(codes.Aborted, "the agent confirms another session")
+	}
+	if err := s.Store.ConfirmEpoch(ctx, name, ses.epoch, ack.GetJournalLsn(), s.Now()); err != nil {
+		return s.ended(name, err)
+	}
+	if err := stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Ready{Ready: &controlv1.Ready{}}}); err != nil {
+		return err
+	}
+	s.setOnline(name, ses.epoch)
+	defer s.setOffline(name, ses.epoch)
+	s.Log.Info("session opened", "agent", name, "epoch", ses.epoch)
+	err = ses.serve(ctx, in)
+	s.Log.Info("session ended", "agent", name, "epoch", ses.epoch, "why", err)
+	return s.ended(name, err)
+}
+
+// ended makes of an error what the agent hears.
+func (s *Service) ended(agent string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrFenced), errors.Is(err, store.ErrGap), errors.Is(err, ingest.ErrForm):
+		return status.Error(codes.Aborted, err.Error())
+	case status.Code(err) != codes.Unknown:
+		return err
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, "the stream ended")
+	}
+	s.Log.Error("session failed", "agent", agent, "error", err)
+	return status.Error(codes.Internal, "the controller could not go on; see its log")
+}
+
+// read hands over what the agent says, until the stream ends; then the channel is closed.
+func (s *Service) read(stream wire) <-chan *fromAgent {
+	in := make(chan *fromAgent)
+	s.readers.Go(func() {
+		defer close(in)
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			select {
+			case in <- m:
+			case <-stream.Context().Done():
+				return
+			}
+		}
+	})
+	return in
+}
+
+// await returns the one message that has to come next.
+func await[T any](ctx context.Context, in <-chan *fromAgent, what string, get func(*fromAgent) *T) (*T, error) {
+	timer := time.NewTimer(greeting)
+	defer timer.Stop()
+	select {
+	case m, ok := <-in:
+		if ok {
+			if v := get(m); v != nil {
+				return v, nil
+			}
+		}
+		return nil, status.Errorf(codes.InvalidArgument, "the agent did not send %s", what)
+	case <-timer.C:
+		return nil, status.Errorf(codes.DeadlineExceeded, "the agent did not send %s in %s", what, greeting)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,239 @@
+package dispatch
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"primum/controller/internal/hold"
+	"primum/controller/internal/ingest"
+	"primum/controller/internal/store"
+	controlv1 "primum/proto/control/v1"
+	"primum/safetylists/permit"
+)
+
+type place struct {
+	order   string
+	ordinal uint32
+}
+
+// session is one stream. One goroutine serves it.
+type session struct {
+	*Service
+	stream wire
+	agent  string
+	epoch  uint64
+	intake *ingest.Intake
+
+	started map[place]bool // what the journal holds as begun
+	told    uint64         // newest record that the agent had when it said Hello
+	resumed bool
+
+	holdVersion uint64 // sent
+	holdAcked   uint64
+	holds       []hold.Hold
+	list        permit.Digest // that the agent uses
+	listSent    permit.Digest
+	bundle      permit.Digest          // of the paper that carries listSent
+	plans       map[string]*loaded     // by name
+	papers      map[permit.Digest]bool // plans sent; true once the agent has taken it
+	refused     map[permit.Digest][2]string
+	secrets     map[string]uint64
+	cancelled   map[string]bool
+}
+
+// open judges the journal of an agent and begins the session.
+func (s *Service) open(ctx context.Context, stream wire, name string, h *controlv1.Hello) (*session, bool, error) {
+	if len(h.GetIncarnation()) != 16 {
+		return nil, false, status.Error(codes.InvalidArgument, "the identity of the journal is not 16 octets")
+	}
+	now := s.Now()
+	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(),
+		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}}
+	for _, p := range h.GetPlugins() {
+		o.Plugins = append(o.Plugins, fmt.Sprintf("%s %s %x", p.GetName(), p.GetVersion(), p.GetSha256()))
+	}
+	o.Judge = func(a store.Agent, retired bool, tasks []store.Dispatched) (bool, []store.Fate, string) {
+		return judge(a, retired, h, tasks)
+	}
+	opened, err := s.Store.OpenSession(ctx, o)
+	if err != nil {
+		return nil, false, err
+	}
+	a := opened.Agent
+	ses := &session{Service: s, stream: stream, agent: name, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
+		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{}}
+	copy(ses.list[:], h.GetListDigest())
+	for _, t := range h.GetOpen() {
+		if t.GetState() != controlv1.TaskState_STATE_RECEIVED {
+			ses.started[place{t.GetOrder(), t.GetOrdinal()}] = true
+		}
+	}
+	if h.GetHoldVersion() > opened.HoldVersion && !opened.Reset {
+		if opened.HoldVersion, err = s.holdEverything(ctx, name, h.GetHoldVersion()); err != nil {
+			return nil, false, err
+		}
+	}
+	w := &controlv1.Welcome{SessionEpoch: a.Epoch, RecordHwm: a.RecordHWM, HoldVersion: opened.HoldVersion, ServerTime: timestamppb.New(now), Reset_: opened.Reset}
+	if r, _, no := s.Safety.Current(now); no == nil {
+		w.ListDigest = r.Digest[:]
+	}
+	if opened.Reset {
+		s.Log.Warn("the agent's journal is not the one that is known; it is put aside", "agent", name)
+	} else if ses.intake, err = ingest.New(s.Store, a); err != nil {
+		return nil, false, err
+	}
+	return ses, opened.Reset, stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Welcome{Welcome: w}})
+}
+
+// judge says whether a journal is one to go on with, and what becomes of open tasks. While the journal
+// is the known one, tasks wait until it has told all it knows.
+func judge(a store.Agent, retired bool, h *controlv1.Hello, tasks []store.Dispatched) (reset bool, fates []store.Fate, why string) {
+	known := bytes.Equal(a.Incarnation, h.GetIncarnation())
+	rolledBack := known && (h.GetJournalLsn() < max(a.JournalLSN, a.RecordHWM) || h.GetLastEpoch() < a.Confirmed)
+	reset = retired || rolledBack
+	if known && !reset {
+		return false, make([]store.Fate, len(tasks)), ""
+	}
+	why = "the agent's journal was lost; the device may have been asked"
+	if reset {
+		why = "the agent's journal was older than what the controller knows; the device may have been asked"
+	}
+	fates = make([]store.Fate, len(tasks))
+	for i := range fates {
+		fates[i] = store.Lost
+	}
+	return reset, fates, why
+}
+
+// holdEverything answers an agent that has seen a newer hold than the controller knows of, as after a
+// restore from a backup. Which hold was lost nobody knows, so that everything is held until a person
+// has looked (H-035).
+func (s *Service) holdEverything(ctx context.Context, agent string, seen uint64) (uint64, error) {
+	now := s.Now()
+	s.Log.Error("an agent has seen a newer hold than this controller knows; everything is held", "agent", agent, "seen", seen)
+	if err := s.Store.RaiseHoldVersion(ctx, seen); err != nil {
+		return 0, err
+	}
+	h := store.Hold{Scope: string(hold.All), PlacedBy: "controller", PlacedAt: now,
+		Reason: "The controller knows less of holds than agent " + agent + ", as after a restore. Look at every hold that may be missing, then lift this one."}
+	h, err := s.Store.PlaceHold(ctx, h, nil, store.Audit{At: now, Actor: "controller", Verb: "place hold", Detail: h.Reason})
+	s.Bell.Ring()
+	return h.Version, err
+}
+
+func (ses *session) serve(ctx context.Context, in <-chan *fromAgent) error {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	quiet := time.NewTimer(silence)
+	defer quiet.Stop()
+	if err := ses.resume(ctx); err != nil {
+		return err
+	}
+	for {
+		rung := ses.Bell.Next()
+		if err := ses.push(ctx); err != nil {
+			return err
+		}
+		select {
+		case m, ok := <-in:
+			if !ok {
+				return context.Canceled
+			}
+			quiet.Reset(silence)
+			if err := ses.hear(ctx, m); err != nil {
+				return err
+			}
+		case <-rung:
+		case <-tick.C:
+		case <-quiet.C:
+			return status.Errorf(codes.DeadlineExceeded, "the agent was silent for %s", silence)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// resume settles what earlier sessions left, once the journal has told all that it knew at Hello.
+func (ses *session) resume(ctx context.Context) error {
+	if ses.resumed || ses.intake.Mark() < ses.told {
+		return nil
+	}
+	again, err := ses.Store.Resume(ctx, ses.agent, ses.epoch, func(order string, ordinal uint32) bool { return ses.started[place{order, ordinal}] }, ses.Now())
+	if err != nil {
+		return err
+	}
+	ses.resumed = true
+	if again > 0 {
+		ses.Log.Info("questions that the agent never began are sent anew", "agent", ses.agent, "questions", again)
+		ses.Bell.Ring()
+	}
+	return nil
+}
+
+// hear takes one message of the agent. What it does not know it passes over.
+func (ses *session) hear(ctx context.Context, m *fromAgent) error {
+	now := ses.Now()
+	switch k := m.GetKind().(type) {
+	case *controlv1.AgentMessage_Beat:
+		durable, version, err := ses.Store.Beat(ctx, ses.agent, ses.epoch, k.Beat.GetJournalLsn(), now)
+		if err != nil {
+			return err // no lease without the database (CONTROL-PLANE 4.6)
+		}
+		l := &controlv1.Lease{Number: k.Beat.GetNumber(), TtlMs: uint32(ses.Lease.Milliseconds()), HoldVersion: version, DurableLsn: durable, ServerTime: timestamppb.New(now)}
+		return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Lease{Lease: l}})
+	case *controlv1.AgentMessage_RecordBatch:
+		if err := ses.intake.Take(ctx, k.RecordBatch, now); err != nil {
+			return err
+		}
+		ses.Bell.Ring()
+		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_RecordAck{RecordAck: &controlv1.RecordAck{Hwm: ses.intake.Mark()}}}); err != nil {
+			return err
+		}
+		return ses.resume(ctx)
+	case *controlv1.AgentMessage_OrderReceipt:
+		return ses.Store.Receipt(ctx, ses.agent, ses.epoch, k.OrderReceipt.GetOrder(), k.OrderReceipt.GetJournalLsn())
+	case *controlv1.AgentMessage_HoldAck:
+		if v := k.HoldAck.GetVersion(); v == ses.holdVersion {
+			ses.holdAcked = v
+			ses.Bell.Ring()
+			return ses.Store.SetHoldAcked(ctx, ses.agent, ses.epoch, v)
+		}
+	case *controlv1.AgentMessage_PaperAck:
+		return ses.paperAck(ctx, k.PaperAck)
+	case *controlv1.AgentMessage_SecretAck:
+		ack := k.SecretAck
+		if ack.GetError() != "" {
+			ses.Log.Error("the agent cannot open a secret", "agent", ses.agent, "device", ack.GetDevice(), "why", ack.GetError())
+		}
+		return ses.Store.AckSecret(ctx, ses.agent, ack.GetDevice(), ack.GetVersion(), ack.GetError())
+	}
+	return nil
+}
+
+func (ses *session) paperAck(ctx context.Context, ack *controlv1.PaperAck) error {
+	var d permit.Digest
+	if copy(d[:], ack.GetDigest()) != len(d) {
+		return status.Error(codes.InvalidArgument, "the agent acknowledges a document without its digest")
+	}
+	if ack.GetRefused() != "" {
+		ses.Log.Error("the agent refuses a document", "agent", ses.agent, "digest", d, "reason", ack.GetRefused(), "detail", ack.GetDetail())
+	}
+	switch {
+	case d == ses.bundle && ack.GetRefused() == "":
+		ses.list = ses.listSent
+		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, ses.list[:], "")
+	case d == ses.bundle:
+		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, nil, ack.GetRefused()+" "+ack.GetDetail())
+	case ack.GetRefused() != "":
+		ses.refused[d] = [2]string{ack.GetRefused(), ack.GetDetail()}
+	default:
+		ses.papers[d] = true
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Resume settles the tasks that earlier sessions of an agent left open, once its journal has told all
+// that it knows: a task that the journal holds as started waits for its outcome, every other one was
+// never begun and may be sent anew (CONTROL-PLANE 4.2). It fails with ErrFenced for an older session.
+func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started func(order string, ordinal uint32) bool, at time.Time) (again int, err error) {
+	err = s.tx(ctx, "resume tasks", func(tx *sql.Tx) error {
+		current, err := one(ctx, tx, scanNumber, `SELECT session_epoch FROM agent WHERE name = ?`, agent)
+		if err != nil {
+			return err
+		}
+		if current != epoch {
+			return ErrFenced
+		}
+		tasks, err := all(ctx, tx, func(scan func(...any) error) (d Dispatched, err error) {
+			err = scan(&d.Run, &d.Item, &d.Order, &d.Ordinal)
+			return d, err
+		}, `SELECT t.run, t.item, t.work_order, t.ordinal FROM task t JOIN work_order o ON o.id = t.work_order
+			WHERE t.state = 'DISPATCHED' AND o.agent = ? AND o.epoch < ?`, agent, epoch)
+		if err != nil {
+			return err
+		}
+		for _, t := range tasks {
+			if started(t.Order, t.Ordinal) {
+				continue
+			}
+			again++
+			// what a person has cancelled is not sent anew
+			if _, err := change(ctx, tx, `UPDATE task SET work_order = '', ordinal = 0,
+				state = CASE WHEN (SELECT state FROM run WHERE name = task.run) = 'CANCELLED' THEN 'STOPPED' ELSE 'QUEUED' END
+				WHERE run = ? AND item = ?`, t.Run, t.Item); err != nil {
+				return err
+			}
+		}
+		return settle(ctx, tx, at)
+	})
+	return again, err
+}
+
+// RefuseQueued ends what a run has not sent, with a reason.
+func (s *Store) RefuseQueued(ctx context.Context, run, reason, detail string, at time.Time) error {
+	return s.tx(ctx, "refuse queued tasks", func(tx *sql.Tx) error {
+		if _, err := change(ctx, tx, `UPDATE task SET state = 'REFUSED', reason = ?, detail = ?, finished = ? WHERE run = ? AND state = 'QUEUED'`,
+			reason, detail, micros(at), run); err != nil {
+			return err
+		}
+		return settle(ctx, tx, at)
+	})
+}
+
+// CancelledOrders returns the orders that are out at an agent although their run was cancelled.
+func (s *Store) CancelledOrders(ctx context.Context, agent string) ([]string, error) {
+	return all(ctx, s.r, scanText, `SELECT o.id FROM work_order o JOIN run r ON r.name = o.run
+		WHERE o.agent = ? AND o.state = 'DISPATCHED' AND r.state = 'CANCELLED' ORDER BY o.id`, agent)
+}
