@@ -1,0 +1,163 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	list "primum/safetylists"
+)
+
+// states is the order in which ends are counted, and what each means to a technician.
+func states() []struct{ state, words string } {
+	return []struct{ state, words string }{
+		{"ANSWERED", "answered"}, {"ABSENT", "absent"}, {"BUSY", "busy"}, {"DECLINED", "declined"}, {"DISTRESS", "in distress"},
+		{"INCIDENT", "incident"}, {"STOPPED", "stopped"}, {"REFUSED", "refused in mid-conversation"}, {"UNKNOWN", "unknown"}, {"DISPATCHED", "under way"},
+	}
+}
+
+func meaning(state string) string {
+	switch state {
+	case "ABSENT":
+		return "did not answer; it may be switched off"
+	case "BUSY":
+		return "said that it is busy"
+	case "DECLINED":
+		return "declined the question"
+	case "DISTRESS":
+		return "answered as it should not; it is left in peace until a person has looked"
+	case "INCIDENT":
+		return "something happened that must not; see the detail"
+	case "UNKNOWN":
+		return "may have been asked; nobody knows what became of it"
+	case "DISPATCHED":
+		return "is still under way"
+	default:
+		return "ended early"
+	}
+}
+
+// Text writes the report for a person.
+func Text(w io.Writer, in Input) error {
+	p := &printer{w: w}
+	n := in.totals()
+	p.line("Report of run %s at site %s", in.Run.Name, in.Site)
+	p.line("Asked by %s, approved time %s to %s UTC; state %s", in.Run.Window, in.Run.Opens.UTC().Format(time.DateTime), in.Run.Closes.UTC().Format(time.TimeOnly), in.Run.State)
+	if in.Run.Reason != "" {
+		p.line("Reason: %s", in.Run.Reason)
+	}
+	p.line("")
+	var counts []string
+	for _, s := range states() {
+		if n.ByState[s.state] > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", n.ByState[s.state], s.words))
+		}
+	}
+	if len(counts) == 0 {
+		counts = []string{"none"}
+	}
+	p.line("%d questions asked: %s. %d not asked.", n.Asked, strings.Join(counts, ", "), n.NotAsked)
+	p.learned(in)
+	p.differences(in)
+	p.unanswered(in)
+	p.notAsked(in)
+	p.line("")
+	p.line("In all %d messages with %d octets were sent.", n.Messages, n.Octets)
+	return p.err
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err != nil {
+		return
+	}
+	for i, a := range args {
+		switch s := a.(type) {
+		case string:
+			args[i] = plain(s)
+		case list.Reason:
+			args[i] = plain(string(s))
+		}
+	}
+	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+}
+
+func (p *printer) learned(in Input) {
+	title := false
+	for _, t := range in.Tasks {
+		if t.State != "ANSWERED" || len(t.Facts) == 0 {
+			continue
+		}
+		if !title {
+			p.line("")
+			p.line("WHAT WAS LEARNED")
+			title = true
+		}
+		p.line("  %-10s %s (%s)", t.Device, t.Name, t.Place)
+		for _, f := range t.Facts {
+			p.line("             %-14s %s", f.Field, f.Value)
+		}
+	}
+}
+
+func (p *printer) differences(in Input) {
+	if len(in.Differences) == 0 {
+		return
+	}
+	p.line("")
+	p.line("WHAT DIFFERS FROM THE CMMS")
+	for _, d := range in.Differences {
+		p.line("  %-10s %s (%s)", d.Device, d.Name, d.Place)
+		p.line("             %s", d.Sentence)
+	}
+}
+
+func (p *printer) unanswered(in Input) {
+	title := false
+	for _, t := range in.Tasks {
+		if t.State == "ANSWERED" || !t.asked() {
+			continue
+		}
+		if !title {
+			p.line("")
+			p.line("ASKED, WITHOUT A PROPER ANSWER")
+			title = true
+		}
+		p.line("  %-10s %s (%s): %s", t.Device, t.Name, t.Place, t.Question)
+		p.line("             %s: %s", t.State, meaning(t.State))
+		if t.Detail != "" {
+			p.line("             %s", t.Detail)
+		}
+	}
+}
+
+func (p *printer) notAsked(in Input) {
+	all := in.refusals()
+	if len(all) == 0 {
+		return
+	}
+	p.line("")
+	p.line("NOT ASKED, AND WHY")
+	for len(all) > 0 {
+		end := slices.IndexFunc(all, func(r refusal) bool { return r.Reason != all[0].Reason })
+		if end < 0 {
+			end = len(all)
+		}
+		p.line("  %s", string(all[0].Reason))
+		p.line("    %s %s", all[0].What, all[0].Why)
+		p.line("    %s", all[0].Do)
+		for _, r := range all[:end] {
+			p.line("      %-10s %s (%s) %s", r.Device, r.Name, r.Place, r.Question)
+			if r.Detail != "" {
+				p.line("                 %s", r.Detail)
+			}
+		}
+		all = all[end:]
+	}
+}
