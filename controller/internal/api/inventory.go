@@ -1,0 +1,286 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"primum/controller/internal/identity"
+	"primum/controller/internal/inventory"
+	"primum/controller/internal/store"
+	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
+	"primum/safetylists/frame"
+)
+
+type inventoryService struct {
+	adminv1.UnimplementedInventoryServiceServer
+	*API
+}
+
+// ImportDevices implements the call.
+func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportDevicesRequest) (*adminv1.ImportDevicesResponse, error) {
+	rows, problems := inventory.Parse(r.GetCsv())
+	if len(problems) > 0 {
+		out := &adminv1.ImportDevicesResponse{}
+		for _, p := range problems {
+			out.Problems = append(out.Problems, &adminv1.RowProblem{Row: uint32(p.Row), Column: p.Column, Problem: p.Words})
+		}
+		return out, nil
+	}
+	if r.GetValidateOnly() {
+		return &adminv1.ImportDevicesResponse{}, nil
+	}
+	req, result, done, err := s.request(ctx, r.GetRequestId(), r)
+	if err != nil {
+		return nil, err
+	}
+	var n store.Counts
+	if done {
+		err = json.Unmarshal([]byte(result), &n)
+	} else {
+		devices := make([]store.Device, len(rows))
+		for i, row := range rows {
+			devices[i] = store.Device{Tag: row.Tag(), Cells: row.Cells()}
+		}
+		n, err = s.Store.PutDevices(ctx, devices, req, s.act(ctx, "import devices", "devices"))
+	}
+	if err != nil {
+		return nil, s.failed(err, "the import")
+	}
+	return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged)}, nil
+}
+
+// ListDevices implements the call.
+func (s *inventoryService) ListDevices(ctx context.Context, r *adminv1.ListDevicesRequest) (*adminv1.ListDevicesResponse, error) {
+	after, limit, err := page(r.GetPageToken(), r.GetPageSize())
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.Store.Devices(ctx, after, limit)
+	if err != nil {
+		return nil, s.failed(err, "devices")
+	}
+	known, err := s.knowledge(ctx, "")
+	if err != nil {
+		return nil, s.failed(err, "devices")
+	}
+	out := &adminv1.ListDevicesResponse{}
+	for _, d := range kept {
+		u, err := known.unit(d)
+		if err != nil {
+			return nil, s.failed(err, "device "+d.Tag)
+		}
+		out.Devices = append(out.Devices, u.proto())
+		out.NextPageToken = next(len(kept), limit, d.Tag)
+	}
+	return out, nil
+}
+
+// GetDevice implements the call.
+func (s *inventoryService) GetDevice(ctx context.Context, r *adminv1.GetDeviceRequest) (*adminv1.Device, error) {
+	tag, err := bare(r.GetName(), "devices")
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.one(ctx, tag)
+	if err != nil {
+		return nil, s.failed(err, "device "+tag)
+	}
+	return u.proto(), nil
+}
+
+// ExplainQuestion implements the call.
+func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.ExplainQuestionRequest) (*adminv1.ExplainQuestionResponse, error) {
+	tag, err := bare(r.GetDevice(), "devices")
+	if err != nil {
+		return nil, err
+	}
+	kind, err := parseKind(r.GetKind(), true)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.one(ctx, tag)
+	if err != nil {
+		return nil, s.failed(err, "device "+tag)
+	}
+	now := s.Now()
+	rel, _, no := s.Safety.Current(now)
+	if no != nil {
+		return nil, refused(*no, nil)
+	}
+	out := &adminv1.ExplainQuestionResponse{}
+	for _, c := range rel.List.Candidates(u.device) {
+		if kind != "" && c.Kind != kind {
+			continue
+		}
+		e, err := explanation(rel.List, u.device, c, now)
+		if err != nil {
+			return nil, s.failed(err, "explanation")
+		}
+		out.Explanations = append(out.Explanations, e)
+	}
+	if len(out.Explanations) == 0 {
+		w := list.NotApproved.Words()
+		out.Explanations = append(out.Explanations, &adminv1.Explanation{Question: string(kind), Reason: string(list.NotApproved),
+			Detail: "no allowance speaks of this product, and no service is registered for it", What: w.What, Why: w.Why, Do: w.Do})
+	}
+	return out, nil
+}
+
+func explanation(l *list.List, d list.Device, c list.Candidate, at time.Time) (*adminv1.Explanation, error) {
+	dec := l.DecideCandidate(d, c, at)
+	w := dec.Reason.Words()
+	e := &adminv1.Explanation{Question: string(c.Kind), Allowed: dec.Allowed(), Reason: string(dec.Reason), Detail: dec.Detail,
+		What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
+	if c.Missing == "" {
+		e.Question = c.Query.String()
+	}
+	for _, id := range dec.Statements {
+		if st := l.Statement(id); st != nil {
+			for _, ev := range st.Evidence {
+				e.Evidence = append(e.Evidence, ev.Title+", "+ev.Publisher+", "+ev.Date+" "+ev.Address)
+			}
+		}
+	}
+	if dec.Allowed() {
+		var err error
+		if e.Messages, err = messages(c.Query); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// messages shows the exact bytes of a question, with fixed examples in place of what varies.
+func messages(q list.Query) ([]*adminv1.PlannedMessage, error) {
+	all, err := frame.Messages(q, frame.Example())
+	if err != nil {
+		return nil, err
+	}
+	var out []*adminv1.PlannedMessage
+	for _, m := range all {
+		out = append(out, &adminv1.PlannedMessage{Hex: hex.EncodeToString(m.Bytes), Words: m.Words})
+	}
+	return out, nil
+}
+
+func parseKind(s string, empty bool) (list.Kind, error) {
+	switch k := list.Kind(s); k {
+	case list.SNMPGet, list.DICOMEcho, list.HL7Ack:
+		return k, nil
+	case "":
+		if empty {
+			return k, nil
+		}
+	}
+	return "", bad("the question %q does not exist; it is snmp.get, dicom.echo or hl7.ack", s)
+}
+
+// unit is one device with everything that is known of it.
+type unit struct {
+	row     inventory.Row
+	device  list.Device
+	answers []store.Answer
+	visits  []store.Visit // newest first
+	differ  []string
+}
+
+// knowledge is what devices have answered, and the list that recognises it.
+type knowledge struct {
+	list    *list.List
+	answers map[string][]store.Answer
+	visits  map[string][]store.Visit
+}
+
+func (a *API) knowledge(ctx context.Context, tag string) (knowledge, error) {
+	k := knowledge{answers: map[string][]store.Answer{}, visits: map[string][]store.Visit{}}
+	if r, _, no := a.Safety.Current(a.Now()); no == nil {
+		k.list = r.List
+	}
+	answers, err := a.Store.Answers(ctx, tag)
+	if err != nil {
+		return k, err
+	}
+	visits, err := a.Store.Visits(ctx, tag)
+	if err != nil {
+		return k, err
+	}
+	for _, x := range answers {
+		k.answers[x.Tag] = append(k.answers[x.Tag], x)
+	}
+	for _, v := range visits {
+		k.visits[v.Tag] = append(k.visits[v.Tag], v)
+	}
+	return k, nil
+}
+
+func (a *API) one(ctx context.Context, tag string) (unit, error) {
+	d, err := a.Store.Device(ctx, tag)
+	if err != nil {
+		return unit{}, err
+	}
+	k, err := a.knowledge(ctx, tag)
+	if err != nil {
+		return unit{}, err
+	}
+	return k.unit(d)
+}
+
+func (k knowledge) unit(d store.Device) (unit, error) {
+	row, err := inventory.Restore(d.Cells)
+	if err != nil {
+		return unit{}, err
+	}
+	u := unit{row: row, answers: k.answers[d.Tag], visits: k.visits[d.Tag]}
+	var claim *list.Claim
+	for _, x := range u.answers {
+		answer := identity.Answer{Run: "runs/" + x.Run, At: x.At}
+		for _, f := range x.Facts {
+			answer.Facts = append(answer.Facts, identity.Fact(f))
+		}
+		var mine *list.Claim
+		if c, ok := identity.Claim(k.list, answer); ok {
+			mine = &c
+			if claim == nil || c.At.After(claim.At) {
+				claim = mine
+			}
+		}
+		cmms := list.Claim{Source: list.CMMS, Manufacturer: row.Cell("manufacturer"), Model: row.Cell("model"), Version: row.Cell("firmware")}
+		sentences, _ := identity.Differences(cmms, row.Cell("serial"), mine, answer)
+		u.differ = append(u.differ, sentences...)
+	}
+	u.device = row.Device(claim)
+	return u, nil
+}
+
+func (u unit) proto() *adminv1.Device {
+	c := u.row.Cell
+	port := func(column string) uint32 {
+		n, err := strconv.ParseUint(c(column), 10, 16)
+		if err != nil {
+			return 0 // an empty cell: checked at import
+		}
+		return uint32(n)
+	}
+	d := &adminv1.Device{Name: "devices/" + u.row.Tag(), AssetTag: u.row.Tag(), Manufacturer: c("manufacturer"), Model: c("model"), Serial: c("serial"),
+		Firmware: c("firmware"), Department: c("department"), Location: c("location"), ClinicalUse: c("clinical_use"), RiskClass: c("risk_class"),
+		Owner: c("owner"), Mac: c("mac"), Ip: c("ip"), AeTitle: c("ae_title"), DicomPort: port("dicom_port"), Hl7Port: port("hl7_port"),
+		Hl7Application: c("hl7_application"), Hl7Facility: c("hl7_facility"), SnmpVersion: c("snmp_version"), SnmpPort: port("snmp_port"),
+		CmmsStatus: c("cmms_status"), FirmwareAttestedBy: c("firmware_attested_by"), FirmwareAttestedOn: c("firmware_attested_on"),
+		OutOfUseConfirmedBy: c("out_of_use_confirmed_by"), Notes: c("notes"), Differences: u.differ}
+	if u.device.OutOfUse != nil {
+		d.OutOfUseConfirmedUntil = stamp(u.device.OutOfUse.Until)
+	}
+	for _, x := range u.answers {
+		for _, f := range x.Facts {
+			d.Facts = append(d.Facts, &adminv1.Fact{Field: f.Field, Value: f.Value, Origin: f.Origin, At: stamp(x.At)})
+		}
+	}
+	if len(u.visits) > 0 {
+		d.LastAsked, d.LastOutcome = stamp(u.visits[0].At), u.visits[0].State
+	}
+	return d
+}
