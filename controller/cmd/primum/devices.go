@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	adminv1 "primum/proto/admin/v1"
+)
+
+type deviceCommands struct {
+	Import importCommand     `cmd:"" help:"Take a CMMS export: every row, or none."`
+	List   deviceListCommand `cmd:"" help:"List devices."`
+	Show   deviceShowCommand `cmd:"" help:"Show one device, what it answered, and what differs."`
+}
+
+type importCommand struct {
+	File         string `arg:"" help:"CSV file with a header line, UTF-8."`
+	ValidateOnly bool   `help:"Check every row and take none."`
+}
+
+// Run imports.
+func (c *importCommand) Run(e *env) error {
+	text, err := os.ReadFile(c.File)
+	if err != nil {
+		return input("the inventory cannot be read: %v", err)
+	}
+	if len(text) > 3<<20 {
+		return input("%s has %d octets; at most 3 MiB are taken at a time", c.File, len(text))
+	}
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ImportDevices, &adminv1.ImportDevicesRequest{Csv: text, ValidateOnly: c.ValidateOnly})
+	if err != nil {
+		return err
+	}
+	for _, p := range r.GetProblems() {
+		place := fmt.Sprintf("row %d", p.GetRow())
+		if p.GetColumn() != "" {
+			place += ", column " + p.GetColumn()
+		}
+		fmt.Fprintf(e.err, "%s: %s\n", plain(place), plain(p.GetProblem()))
+	}
+	if n := len(r.GetProblems()); n > 0 {
+		return input("%s has %d problems; nothing was taken. Correct them and import the file again.", c.File, n)
+	}
+	return e.show(r, func() {
+		if c.ValidateOnly {
+			e.say("Every row is good. Nothing was taken.")
+			return
+		}
+		e.say("%d devices are new, %d changed, %d are as before.", r.GetCreated(), r.GetUpdated(), r.GetUnchanged())
+	})
+}
+
+// pages reads a paged list to its end.
+func pages[T any](next func(token string) ([]T, string, error)) ([]T, error) {
+	var all []T
+	token := ""
+	for {
+		some, after, err := next(token)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if after == "" || after == token {
+			return all, nil
+		}
+		token = after
+	}
+}
+
+type deviceListCommand struct{}
+
+// Run lists.
+func (c *deviceListCommand) Run(e *env) error {
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	all, err := pages(func(token string) ([]*adminv1.Device, string, error) {
+		r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ListDevices, &adminv1.ListDevicesRequest{PageToken: token, PageSize: 1000})
+		return r.GetDevices(), r.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
+	}
+	return e.show(&adminv1.ListDevicesResponse{Devices: all}, func() {
+		var rows [][]string
+		for _, d := range all {
+			rows = append(rows, []string{d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), d.GetFirmware(), d.GetIp(), d.GetDepartment(), d.GetLastOutcome()})
+		}
+		e.table([]string{"TAG", "MAKER", "MODEL", "FIRMWARE", "ADDRESS", "DEPARTMENT", "LAST OUTCOME"}, rows)
+	})
+}
+
+type deviceShowCommand struct {
+	Device string `arg:"" help:"Asset tag."`
+}
+
+// Run shows.
+func (c *deviceShowCommand) Run(e *env) error {
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	d, err := call(adminv1.NewInventoryServiceClient(cl.conn).GetDevice, &adminv1.GetDeviceRequest{Name: within("devices", c.Device)})
+	if err != nil {
+		return err
+	}
+	return e.show(d, func() {
+		e.say("%s  %s %s, %s %s", d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), d.GetDepartment(), d.GetLocation())
+		e.say("  CMMS: serial %q, firmware %q, address %s, MAC %s", d.GetSerial(), d.GetFirmware(), d.GetIp(), d.GetMac())
+		e.say("  last asked: %s %s", when(d.GetLastAsked()), d.GetLastOutcome())
+		for _, f := range d.GetFacts() {
+			e.say("  it says: %s = %s (%s, %s)", f.GetField(), f.GetValue(), f.GetOrigin(), when(f.GetAt()))
+		}
+		for _, s := range d.GetDifferences() {
+			e.say("  ! %s", s)
+		}
+	})
+}
+
+type explainCommand struct {
+	Device string `arg:"" help:"Asset tag."`
+	Kind   string `arg:"" optional:"" help:"snmp.get, dicom.echo or hl7.ack. Defaults to every question worth deciding about."`
+}
+
+// Run explains.
+func (c *explainCommand) Run(e *env) error {
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ExplainQuestion, &adminv1.ExplainQuestionRequest{Device: within("devices", c.Device), Kind: c.Kind})
+	if err != nil {
+		return err
+	}
+	return e.show(r, func() {
+		for _, x := range r.GetExplanations() {
+			e.say("%s: %s", x.GetQuestion(), x.GetReason())
+			e.say("  %s %s", x.GetWhat(), x.GetWhy())
+			if x.GetDetail() != "" {
+				e.say("  In particular: %s", x.GetDetail())
+			}
+			e.say("  %s", x.GetDo())
+			for _, id := range x.GetStatements() {
+				e.say("  statement: %s", id)
+			}
+			for _, ev := range x.GetEvidence() {
+				e.say("  evidence: %s", ev)
+			}
+			e.messages(x.GetMessages())
+		}
+	})
+}
+
+func (e *env) messages(all []*adminv1.PlannedMessage) {
+	for _, m := range all {
+		e.say("      %s, %d octets", m.GetWords(), len(m.GetHex())/2)
+		for h := m.GetHex(); h != ""; {
+			n := min(64, len(h))
+			e.say("        %s", h[:n])
+			h = h[n:]
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"strings"
+
+	adminv1 "primum/proto/admin/v1"
+)
+
+type holdCommands struct {
+	Place holdPlaceCommand `cmd:"" help:"Stop a device, a model, a site, or everything. Everybody may."`
+	Lift  holdLiftCommand  `cmd:"" help:"Lift a hold. Needs the role clinical or admin."`
+	List  holdListCommand  `cmd:"" help:"List holds."`
+}
+
+type holdPlaceCommand struct {
+	Device string `xor:"scope" required:"" help:"Asset tag."`
+	Model  string `xor:"scope" required:"" help:"maker/model."`
+	Site   string `xor:"scope" required:"" help:"Site."`
+	All    bool   `xor:"scope" required:"" help:"Everything."`
+	Reason string `required:"" help:"Why."`
+}
+
+// Run places.
+func (c *holdPlaceCommand) Run(e *env) error {
+	r := &adminv1.PlaceHoldRequest{Reason: c.Reason}
+	switch {
+	case c.All:
+		r.Scope = "all"
+	case c.Device != "":
+		r.Scope, r.Value = "device", c.Device
+	case c.Model != "":
+		r.Scope, r.Value = "model", c.Model
+	default:
+		r.Scope, r.Value = "site", c.Site
+	}
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	h, err := call(adminv1.NewHoldServiceClient(cl.conn).PlaceHold, r)
+	if err != nil {
+		return err
+	}
+	return e.show(h, func() { e.hold(h) })
+}
+
+func (e *env) hold(h *adminv1.Hold) {
+	e.say("%s %s: %s %s, by %s at %s: %s", h.GetName(), h.GetState(), h.GetScope(), h.GetValue(), h.GetPlacedBy(), when(h.GetPlacedAt()), h.GetReason())
+	if h.GetState() == "LIFTED" {
+		e.say("  lifted by %s: %s", h.GetLiftedBy(), h.GetLiftReason())
+	}
+	e.say("  in force on: %s; not confirmed yet: %s", strings.Join(h.GetInForce(), " "), strings.Join(h.GetPending(), " "))
+}
+
+type holdLiftCommand struct {
+	Hold   string `arg:"" help:"Hold, such as holds/7."`
+	Reason string `required:"" help:"Why."`
+}
+
+// Run lifts.
+func (c *holdLiftCommand) Run(e *env) error {
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	h, err := call(adminv1.NewHoldServiceClient(cl.conn).LiftHold, &adminv1.LiftHoldRequest{Name: within("holds", c.Hold), Reason: c.Reason})
+	if err != nil {
+		return err
+	}
+	return e.show(h, func() { e.hold(h) })
+}
+
+type holdListCommand struct {
+	All bool `help:"Lifted ones too."`
+}
+
+// Run lists.
+func (c *holdListCommand) Run(e *env) error {
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	all, err := pages(func(token string) ([]*adminv1.Hold, string, error) {
+		r, err := call(adminv1.NewHoldServiceClient(cl.conn).ListHolds, &adminv1.ListHoldsRequest{PageToken: token, All: c.All})
+		return r.GetHolds(), r.GetNextPageToken(), err
+	})
+	if err != nil {
+		return err
+	}
+	return e.show(&adminv1.ListHoldsResponse{Holds: all}, func() {
+		for _, h := range all {
+			e.hold(h)
+		}
+		if len(all) == 0 {
+			e.say("No hold is in force.")
+		}
+	})
+}

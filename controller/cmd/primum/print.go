@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// plain makes text of devices and servers safe on a terminal: no control character, no change of the
+// writing direction.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// paper is text in lines, made safe line by line.
+func paper(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// say prints one line; every text in it is made safe.
+func (e *env) say(format string, args ...any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = plain(s)
+		}
+	}
+	fmt.Fprintf(e.out, format+"\n", args...)
+}
+
+// show prints an answer as JSON where that was asked for, else by the function.
+func (e *env) show(m proto.Message, text func()) error {
+	if !e.json {
+		text()
+		return nil
+	}
+	b, err := protojson.Marshal(m)
+	if err == nil {
+		_, err = fmt.Fprintln(e.out, string(b))
+	}
+	return err
+}
+
+// table prints rows in columns.
+func (e *env) table(header []string, rows [][]string) {
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		for i := range cells {
+			cells[i] = plain(cells[i])
+		}
+		_, _ = io.WriteString(w, strings.Join(cells, "\t")+"\n") // to memory; Flush tells
+	}
+	line(header)
+	for _, r := range rows {
+		line(r)
+	}
+	_ = w.Flush() // standard output is gone: nothing more to say
+}
+
+func when(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	return t.AsTime().UTC().Format(time.DateTime) + " UTC"
+}
+
+// within puts the collection before a bare name.
+func within(collection, name string) string {
+	if strings.HasPrefix(name, collection+"/") {
+		return name
+	}
+	return collection + "/" + name
+}
+
+func short(name string) string {
+	_, after, ok := strings.Cut(name, "/")
+	if !ok {
+		return name
+	}
+	return after
+}
