@@ -187,18 +187,24 @@ func (s *link) write(ctx context.Context, stream grpc.BidiStreamingClient[contro
 			if err := sendBeat(); err != nil {
 				return err
 			}
+			timer.Reset(s.pause())
 		case <-timer.C:
 			if err := sendBeat(); err != nil {
 				return err
 			}
-			if s.local.Busy() {
-				timer.Reset(beatBusy)
-			} else {
-				timer.Reset(beatIdle)
-			}
+			timer.Reset(s.pause())
 		case <-grown:
 		}
 	}
+}
+
+// pause is the time to the next beat. Every beat sets it anew: an idle agent that an order makes busy
+// would else let its lease lapse in mid-run (DESIGN 6.8).
+func (s *link) pause() time.Duration {
+	if s.local.Busy() {
+		return beatBusy
+	}
+	return beatIdle
 }
 
 func (s *link) records(stream grpc.BidiStreamingClient[controlv1.AgentMessage, controlv1.ControllerMessage]) error {

@@ -248,7 +248,15 @@ func saveSession(ctx context.Context, tx *sql.Tx, a Agent) error {
 	}
 	return must(ctx, tx, ErrNotFound, `UPDATE agent SET session_epoch = ?, incarnation = ?, journal_lsn = ?, record_hwm = ?,
 		record_hash = ?, version = ?, plugins = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
-		a.Epoch, a.Incarnation, a.JournalLSN, a.RecordHWM, a.RecordHash, a.Version, plugins, a.ListDigest, micros(a.LastSeen), a.Name)
+		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.Version, plugins, blob(a.ListDigest), micros(a.LastSeen), a.Name)
+}
+
+// blob makes no octets an empty blob: the driver writes nil as NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
 }
 
 func dispatchedTasks(ctx context.Context, tx *sql.Tx, agent string) ([]Dispatched, error) {
