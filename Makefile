@@ -10,7 +10,7 @@ PACKAGES := gcc snmpd snmp dcmtk python3-hl7 tcpdump iproute2 protobuf-compiler 
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
-.PHONY: help build deps test check generate demo-negative fuzz bench clean
+.PHONY: help build deps test check generate demo demo-negative fuzz bench clean
 
 help: ## name the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "%-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ generate: ## generate Go from the .proto files
 	@$(GO) build -modfile=proto/tools/grpc.mod -o .build/protoc-gen-go-grpc google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	@protoc -I proto --plugin=.build/protoc-gen-go --plugin=.build/protoc-gen-go-grpc \
 		--go_out=$(OUT) --go_opt=paths=source_relative --go-grpc_out=$(OUT) --go-grpc_opt=paths=source_relative $(PROTOS)
+
+demo: build ## the main job from end to end, on loopback, without root; KEEP=1 leaves it running
+	@KEEP=$(KEEP) plugins/lab/demo.sh
 
 demo-negative: deps ## take one control at a time out of a test build; the judge must report harm each time
 	@for control in "" gap second-connection release; do \
