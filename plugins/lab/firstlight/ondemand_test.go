@@ -1,0 +1,87 @@
+package firstlight
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T) {
+	s := open(t)
+	address, err := os.ReadFile(s.path("controller/admin.address"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, complaints, code := s.try("primum-controller", "", "token", "create", "--data", s.path("controller"), "--name", "ehr-tool", "--role", "tool")
+	if code != 0 {
+		t.Fatal(complaints)
+	}
+	grpcurl := func(args ...string) (string, int) {
+		t.Helper()
+		all := append([]string{"-cacert", s.path("controller/authority.crt"), "-H", "authorization: Bearer " + strings.TrimSpace(token)}, args...)
+		out, complaints, code := s.try("grpcurl", "", all...)
+		return out + complaints, code
+	}
+	at := strings.TrimSpace(string(address))
+	probe := func(device, id string) (string, int) {
+		t.Helper()
+		return grpcurl("-d", `{"device":"devices/`+device+`","kind":"snmp.get","request_id":"`+id+`"}`, at, "primum.admin.v1.ProbeService/Probe")
+	}
+	if out, _ := grpcurl(at, "list"); !strings.Contains(out, "primum.admin.v1.ProbeService") {
+		t.Errorf("reflection: %s", out)
+	}
+	if out, _ := grpcurl(at, "grpc.health.v1.Health/Check"); !strings.Contains(out, "SERVING") {
+		t.Errorf("health: %s", out)
+	}
+	refused := func(why, device, id, reason string) {
+		t.Helper()
+		before := s.received().Totals
+		out, code := probe(device, id)
+		if code == 0 || !strings.Contains(out, `"`+reason+`"`) || !strings.Contains(out, "FailedPrecondition") {
+			t.Errorf("%s: want %s, got exit %d: %s", why, reason, code, out)
+		}
+		if after := s.received().Totals; after != before {
+			t.Errorf("%s: something was sent: %v, then %v", why, before, after)
+		}
+	}
+	refused("no standing approval", "10-1001", "id-1", "PLAN_NOT_APPROVED")
+	refused("a denied product", "10-8001", "id-2", "DENIED")
+	refused("nobody approved it", "10-8002", "id-3", "NOT_APPROVED")
+
+	s.primum("standing", "create", "--id", "ehr", "--caller", "ehr-tool", "--device", "10-1001", "--device", "10-1005", "--statement", "lab.aldane.vela-3.snmp",
+		"--per-day", "3", "--key", s.path("approver.key"), "--by", "head-of-htm")
+	refused("a device that the approval does not name", "10-1002", "id-4", "PLAN_NOT_APPROVED")
+
+	held := s.primum("hold", "place", "--device", "10-1001", "--reason", "in use")
+	refused("held", "10-1001", "id-5", "HELD")
+	if out, complaints, code := s.try("primum", "", "hold", "lift", strings.Fields(held)[0], "--reason", "free again"); code != 0 {
+		t.Fatal(out, complaints)
+	}
+	first, code := probe("10-1001", "id-6")
+	if code != 0 || !strings.Contains(first, `"ANSWERED"`) || !strings.Contains(first, "Vela 3") {
+		t.Fatalf("exit %d: %s", code, first)
+	}
+	again, code := probe("10-1001", "id-6")
+	if code != 0 || between(again, `"run": "`, `"`) != between(first, `"run": "`, `"`) || between(first, `"run": "`, `"`) == "" {
+		t.Errorf("the same request_id: exit %d: %s", code, again)
+	}
+	if out, code := probe("10-1005", "id-6"); code == 0 || !strings.Contains(out, "InvalidArgument") {
+		t.Errorf("the same request_id for another device: %s", out)
+	}
+	if d := s.device("10-1001"); d.Messages != 1 || d.Harmed() {
+		t.Errorf("10-1001 received %+v", d)
+	}
+	refused("asked a moment ago", "10-1001", "id-7", "MIN_INTERVAL")
+	refused("its address belongs to something else", "10-1005", "id-8", "ADDRESS_MOVED")
+	if out, code := grpcurl("-d", `{"bundle":"AAAA"}`, at, "primum.admin.v1.ListService/PublishRelease"); code == 0 || !strings.Contains(out, "PermissionDenied") {
+		t.Errorf("a tool publishes a release: %s", out)
+	}
+	s.agent.kill()
+	s.until("the controller misses the agent", bound, func() bool { return !strings.Contains(s.primum("agents", "list"), " CONNECTED ") })
+	s.primum("standing", "create", "--id", "ehr2", "--caller", "ehr-tool", "--device", "10-1003", "--statement", "lab.aldane.vela-3.snmp",
+		"--per-day", "9", "--key", s.path("approver.key"), "--by", "head-of-htm")
+	refused("the agent is away", "10-1003", "id-9", "AGENT_OFFLINE")
+	if r := s.received(); !r.Clean() || r.Totals.Messages != 1 {
+		t.Errorf("in the end: %v", r.Totals)
+	}
+}

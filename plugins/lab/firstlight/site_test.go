@@ -1,0 +1,265 @@
+package firstlight
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"primum/plugins/lab"
+)
+
+const inside = "PRIMUM_TEST_NAMESPACE"
+
+// TestMain builds the programs, and runs the tests in a network namespace that has nothing but loopback.
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "bring up loopback: %v: %s\n", err, out)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	os.Exit(outside())
+}
+
+func outside() int {
+	bin, err := os.MkdirTemp("", "primum-bin-")
+	if err == nil {
+		defer os.RemoveAll(bin)
+		err = build(bin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build the programs:", err)
+		return 1
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"="+bin)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		attr := cmd.SysProcAttr
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
+		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
+	}
+	err = cmd.Run()
+	if err == nil {
+		return 0
+	}
+	if cmd.ProcessState != nil {
+		return max(cmd.ProcessState.ExitCode(), 1)
+	}
+	fmt.Fprintln(os.Stderr, "make a network namespace for the tests:", err)
+	return 1
+}
+
+func build(bin string) error {
+	run := func(args ...string) error {
+		cmd := exec.Command("go", append([]string{"build"}, args...)...)
+		cmd.Dir, cmd.Env = filepath.Join("..", "..", ".."), append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build %v: %w: %s", args, err, out)
+		}
+		return nil
+	}
+	var probes []string
+	for _, p := range []string{"snmp", "dicom", "hl7"} {
+		path := filepath.Join(bin, "primum-probe-"+p)
+		if err := run("-trimpath", "-o", path, "./plugins/"+p+"/cmd/primum-probe-"+p); err != nil {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		probes = append(probes, fmt.Sprintf("%s=%x", p, sha256.Sum256(b)))
+	}
+	return errors.Join(
+		run("-trimpath", "-ldflags", "-X main.builtinPlugins="+strings.Join(probes, ","), "-o", filepath.Join(bin, "primum-agent"), "./agent/cmd/primum-agent"),
+		run("-trimpath", "-o", bin+"/", "./plugins/lab/cmd/lab", "./controller/cmd/primum", "./controller/cmd/primum-controller"),
+		run("-modfile=proto/tools/grpcurl.mod", "-o", filepath.Join(bin, "grpcurl"), "github.com/fullstorydev/grpcurl/cmd/grpcurl"))
+}
+
+func program(name string) string { return filepath.Join(os.Getenv(inside), name) }
+
+// process is one that the test started; it ends with the test.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
+}
+
+// site is a whole installation: hospital, controller, agent, safety list, inventory.
+type site struct {
+	t     *testing.T
+	dir   string
+	agent *process
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *site) start(name string, args ...string) *process {
+	s.t.Helper()
+	log, err := os.OpenFile(s.path(name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(program(name), args...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ended is judged by what it did
+		log.Close()
+		close(p.done)
+	}()
+	s.t.Cleanup(p.kill)
+	return p
+}
+
+// try runs a program to its end.
+func (s *site) try(name string, stdin string, args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program(name), args...)
+	var out, complaints bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &complaints
+	cmd.Env = append(os.Environ(), "PRIMUM_HOME="+s.path("controller"))
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		s.t.Fatal(err)
+	}
+	return out.String(), complaints.String(), cmd.ProcessState.ExitCode()
+}
+
+// primum runs the command line, which has to succeed.
+func (s *site) primum(args ...string) string {
+	s.t.Helper()
+	out, complaints, code := s.try("primum", "", args...)
+	if code != 0 {
+		s.t.Fatalf("primum %v: exit %d: %s%s", args, code, out, complaints)
+	}
+	return out
+}
+
+// until polls a condition; time is the system's own here.
+func (s *site) until(what string, within time.Duration, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	for _, log := range []string{"primum-controller.log", "primum-agent.log"} {
+		b, err := os.ReadFile(s.path(log))
+		s.t.Logf("%s: %v\n%s", log, err, b)
+	}
+	s.t.Fatalf("%s: not within %s", what, within)
+}
+
+func (s *site) there(name string) {
+	s.until(name, 20*time.Second, func() bool {
+		b, err := os.ReadFile(s.path(name))
+		return err == nil && len(b) > 0
+	})
+}
+
+func (s *site) startAgent() {
+	s.agent = s.start("primum-agent", "serve", "--data", s.path("agent"), "--policy", "lab", "--leases", s.path("lab/dnsmasq.leases"))
+}
+
+func (s *site) connected() {
+	s.until("the agent connects", 30*time.Second, func() bool { return strings.Contains(s.primum("agents", "list"), " CONNECTED ") })
+}
+
+// received is the judge's own count.
+func (s *site) received() lab.Report {
+	s.t.Helper()
+	r, err := lab.FetchReport(s.t.Context(), s.path("lab"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return r
+}
+
+func (s *site) device(tag string) lab.DeviceReport {
+	s.t.Helper()
+	d, ok := s.received().Device(tag)
+	if !ok {
+		s.t.Fatalf("the judge knows no device %s", tag)
+	}
+	return d
+}
+
+// open makes an installation ready to ask.
+func open(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	s.start("lab", "serve", "--dir", s.path("lab"))
+	s.there("lab/ready")
+	s.primum("key", "new", "--out", s.path("list.key"))
+	approver := strings.TrimSpace(s.primum("key", "new", "--out", s.path("approver.key")))
+	lists, err := filepath.Glob("../lists/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	denials, err := filepath.Glob("../../../safetylists/lists/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc strings.Builder
+	fmt.Fprintf(&doc, "schema: primum-site/1\nname: demo\nfacility: DEMOSITE\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: head-of-htm, key: %q}\nsign_offs:\n", approver)
+	for line := range strings.Lines(s.primum(append([]string{"list", "digests"}, lists...)...)) {
+		id, digest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		fmt.Fprintf(&doc, "- {statement: %s, digest: %s, by: [head-of-htm], on: %s}\n", id, digest, time.Now().UTC().Format(time.DateOnly))
+	}
+	if err := os.WriteFile(s.path("site.yaml"), []byte(doc.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.primum(append([]string{"list", "release", "--number", "1", "--key", s.path("list.key"), "--site", s.path("site.yaml"), "--out", s.path("bundle")}, append(denials, lists...)...)...)
+	s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", "127.0.0.1:0", "--control", "127.0.0.1:0", "--list-key", s.path("list.key.pub"))
+	s.there("controller/admin.token")
+	s.primum("list", "publish", s.path("bundle"))
+	s.primum("agents", "token", "demo", "--to", s.path("token"))
+	control, err := os.ReadFile(s.path("controller/control.address"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, complaints, code := s.try("primum-agent", "", "enroll", "--data", s.path("agent"), "--controller", strings.TrimSpace(string(control)),
+		"--authority", s.path("controller/authority.crt"), "--list-key", s.path("list.key.pub"), "--token-file", s.path("token")); code != 0 {
+		t.Fatalf("enrol: %s%s", out, complaints)
+	}
+	s.startAgent()
+	s.connected()
+	s.primum("secret", "set", "--agent", "demo", "--any", "--file", s.path("lab/community"))
+	s.primum("devices", "import", s.path("lab/inventory.csv"))
+	return s
+}
+
+// between returns what stands between two marks.
+func between(text, before, after string) string {
+	_, rest, ok := strings.Cut(text, before)
+	if !ok {
+		return ""
+	}
+	found, _, _ := strings.Cut(rest, after)
+	return found
+}
