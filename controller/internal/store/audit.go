@@ -45,7 +45,7 @@ func (a Audit) add(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (a Audit) hash() ([]byte, error) {
-	b, err := json.Marshal([]any{a.ID, micros(a.At), a.Actor, a.Verb, a.Resource, a.Detail, a.Prev})
+	b, err := json.Marshal([]any{a.ID, micros(a.At), a.Actor, a.Verb, a.Resource, a.Detail, blob(a.Prev)})
 	sum := sha256.Sum256(b)
 	return sum[:], err
 }

@@ -1,0 +1,354 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func at(second int) time.Time { return time.Date(2026, 11, 24, 2, 0, second, 0, time.UTC) }
+
+func act(second int) Audit { return Audit{At: at(second), Actor: "test", Verb: "do", Resource: "it"} }
+
+func fresh(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func no(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func is(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, not %v", what, err, want)
+	}
+}
+
+// withAgent has an agent with a confirmed session, and a run of three tasks that is due.
+func withAgent(t *testing.T) (*Store, Agent) {
+	t.Helper()
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.Enrol(ctx, Certificate{Serial: "1", Agent: "icu", Until: at(9000)}, make([]byte, 32), at(0)))
+	p := Plan{Name: "p", Caller: "windows/w", Agent: "icu", Opens: at(0), Closes: at(50), Digest: []byte{1}, List: []byte{2}, Document: []byte{3}, State: Approved}
+	r := Run{Name: "r", Plan: "p", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 3}
+	var tasks []Task
+	for i := range 3 {
+		tasks = append(tasks, Task{Run: "r", Item: i, Device: string(rune('A' + i)), Kind: "snmp.get", Question: "q", State: "QUEUED"})
+	}
+	no(t, s.Fire(ctx, r, tasks, &p, nil, act(1)))
+	return s, s.session(t, []byte("incarnation-one!"), 0, 0, nil)
+}
+
+func (s *Store) session(t *testing.T, incarnation []byte, last, lsn uint64, judge func(Agent, bool, []Dispatched) (bool, []Fate, string)) Agent {
+	t.Helper()
+	if judge == nil {
+		judge = func(_ Agent, _ bool, tasks []Dispatched) (bool, []Fate, string) { return false, make([]Fate, len(tasks)), "" }
+	}
+	o, err := s.OpenSession(t.Context(), Opening{Agent: "icu", Incarnation: incarnation, LastEpoch: last, JournalLSN: lsn, Plugins: []string{}, At: at(2), Judge: judge})
+	no(t, err)
+	if !o.Reset {
+		no(t, s.ConfirmEpoch(t.Context(), "icu", o.Agent.Epoch, lsn, at(2)))
+	}
+	return o.Agent
+}
+
+func order(id string, epoch, hold uint64) Order {
+	return Order{ID: id, Run: "r", Agent: "icu", Epoch: epoch, Hold: hold}
+}
+
+func TestOneControllerServesFromADirectory(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Open(t.Context(), dir, true)
+	no(t, err)
+	if _, err := Open(t.Context(), dir, true); err == nil || !strings.Contains(err.Error(), "another controller is serving from "+filepath.Clean(dir)) {
+		t.Errorf("a second controller: %v", err)
+	}
+	beside, err := Open(t.Context(), dir, false)
+	no(t, err)
+	no(t, errors.Join(beside.Close(), first.Close()))
+	again, err := Open(t.Context(), dir, true)
+	no(t, err)
+	no(t, again.Close())
+}
+
+func TestAnOlderSessionIsFenced(t *testing.T) {
+	s, one := withAgent(t)
+	ctx := t.Context()
+	two := s.session(t, one.Incarnation, one.Epoch, 0, nil)
+	if two.Epoch != one.Epoch+1 {
+		t.Fatalf("epoch %d after %d", two.Epoch, one.Epoch)
+	}
+	_, _, err := s.Beat(ctx, "icu", one.Epoch, 5, at(3))
+	is(t, "beat", err, ErrFenced)
+	is(t, "confirm", s.ConfirmEpoch(ctx, "icu", one.Epoch, 0, at(3)), ErrFenced)
+	is(t, "dispatch", s.Dispatch(ctx, order("o", one.Epoch, 0), []Sending{{0, "p0"}}, at(3)), ErrFenced)
+	is(t, "records", s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: one.Epoch, Incarnation: one.Incarnation, To: 1, At: at(3)}), ErrFenced)
+	is(t, "hold ack", s.SetHoldAcked(ctx, "icu", one.Epoch, 1), ErrFenced)
+	_, err = s.Resume(ctx, "icu", one.Epoch, func(string, uint32) bool { return false }, at(3))
+	is(t, "resume", err, ErrFenced)
+	durable, _, err := s.Beat(ctx, "icu", two.Epoch, 7, at(3))
+	if no(t, err); durable != 7 {
+		t.Errorf("durable %d", durable)
+	}
+	if durable, _, err = s.Beat(ctx, "icu", two.Epoch, 6, at(3)); err != nil || durable != 7 {
+		t.Errorf("an older beat moved the mark back to %d: %v", durable, err)
+	}
+}
+
+func TestNothingIsDispatchedUnlessEverythingHolds(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	one := []Sending{{0, "p0"}}
+	is(t, "before it opens", s.Dispatch(ctx, order("o1", a.Epoch, 0), one, at(-1)), ErrState)
+	is(t, "after it closes", s.Dispatch(ctx, order("o1", a.Epoch, 0), one, at(50)), ErrState)
+	_, err := s.PlaceHold(ctx, Hold{Scope: "all", Reason: "r", PlacedAt: at(3)}, nil, act(3))
+	no(t, err)
+	is(t, "a hold came in between", s.Dispatch(ctx, order("o1", a.Epoch, 0), one, at(4)), ErrState)
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 1), one, at(4)))
+	is(t, "a task twice", s.Dispatch(ctx, order("o2", a.Epoch, 1), one, at(4)), ErrState)
+	no(t, s.Dispatch(ctx, order("o2", a.Epoch, 1), []Sending{{1, "p1"}}, at(4)))
+	is(t, "a third order", s.Dispatch(ctx, order("o3", a.Epoch, 1), []Sending{{2, "p2"}}, at(4)), ErrState)
+	if _, _, err := s.Due(ctx, "icu", at(4), nil, 10); !errors.Is(err, ErrNotFound) {
+		t.Errorf("due while two orders are out: %v", err)
+	}
+	three := s.session(t, a.Incarnation, a.Epoch, 0, nil)
+	o, err := s.OpenSession(ctx, Opening{Agent: "icu", Incarnation: a.Incarnation, LastEpoch: three.Epoch, At: at(5),
+		Judge: func(_ Agent, _ bool, x []Dispatched) (bool, []Fate, string) { return false, make([]Fate, len(x)), "" }})
+	no(t, err)
+	is(t, "a session that the journal has not confirmed", s.Dispatch(ctx, order("o4", o.Agent.Epoch, 1), []Sending{{2, "p2"}}, at(5)), ErrFenced)
+}
+
+func TestRecordsFollowEachOtherAndEndTheirTasks(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}, {1, "p1"}, {2, "p2"}}, at(4)))
+	take := func(from, to uint64, outcomes ...Outcome) error {
+		b := Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: from, To: to, Hash: []byte{9}, Outcomes: outcomes, At: at(6)}
+		for seq := from + 1; seq <= to; seq++ {
+			b.Records = append(b.Records, Record{Seq: seq, Kind: "outcome", Raw: []byte("raw")})
+		}
+		return s.TakeRecords(ctx, b)
+	}
+	is(t, "a gap", take(1, 2), ErrGap)
+	no(t, take(0, 3,
+		Outcome{Seq: 1, Order: "o1", Ordinal: 0, Permit: "p0", Device: "A", State: "ANSWERED", Asked: at(5), Messages: 1, Facts: []Fact{{"model", "X", "o"}}, Touched: true},
+		Outcome{Seq: 2, Order: "elsewhere", Ordinal: 0, State: "ANSWERED", Touched: true},
+		Outcome{Seq: 3, Order: "o1", Ordinal: 1, Permit: "p0", Device: "B", State: "ANSWERED", Touched: true}))
+	is(t, "the same again", take(0, 3), ErrGap)
+	put, err := s.Quarantine(ctx, "icu")
+	if no(t, err); len(put) != 2 || put[0].Seq != 2 || put[1].Seq != 3 {
+		t.Errorf("quarantine: %v", put)
+	}
+	// nobody tells of the other two: when time is over they are unknown, and their devices count as visited
+	changed, err := s.Settle(ctx, at(200), 2*time.Minute)
+	if no(t, err); !changed {
+		t.Error("nothing was settled")
+	}
+	r, err := s.Run(ctx, "r")
+	no(t, err)
+	if diff := cmp.Diff(map[string]int{"ANSWERED": 1, "UNKNOWN": 2}, r.Tasks); diff != "" || r.State != "PARTIAL" {
+		t.Errorf("%s %s", r.State, diff)
+	}
+	if v, err := s.Visits(ctx, "C"); err != nil || len(v) != 1 || v[0].State != "UNKNOWN" || !v[0].At.Equal(at(4)) {
+		t.Errorf("visits: %v %v", v, err)
+	}
+	// the journal tells later: the outcome replaces unknown, once
+	late := Outcome{Seq: 4, Order: "o1", Ordinal: 2, Permit: "p2", Device: "C", State: "ABSENT", Asked: at(5), Messages: 1, Touched: true}
+	no(t, take(3, 4, late))
+	late.Seq, late.State = 5, "ANSWERED"
+	no(t, take(4, 5, late))
+	if r, err = s.Run(ctx, "r"); err != nil || r.Tasks["ABSENT"] != 1 || r.Tasks["ANSWERED"] != 1 {
+		t.Errorf("%v %v", r.Tasks, err)
+	}
+	if x, err := s.Answers(ctx, "A"); err != nil || len(x) != 1 || x[0].Facts[0].Value != "X" {
+		t.Errorf("answers: %v %v", x, err)
+	}
+}
+
+func TestWhatTheJournalNeverBeganIsSentAnewAndNothingElse(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}, {1, "p1"}}, at(4)))
+	b := s.session(t, a.Incarnation, a.Epoch, 0, nil)
+	again, err := s.Resume(ctx, "icu", b.Epoch, func(_ string, ordinal uint32) bool { return ordinal == 0 }, at(5))
+	if no(t, err); again != 1 {
+		t.Errorf("%d are sent anew", again)
+	}
+	r, err := s.Run(ctx, "r")
+	no(t, err)
+	if diff := cmp.Diff(map[string]int{"DISPATCHED": 1, "QUEUED": 2}, r.Tasks); diff != "" {
+		t.Error(diff)
+	}
+	no(t, s.Dispatch(ctx, order("o2", b.Epoch, 0), []Sending{{1, "p1b"}}, at(6)))
+	// a journal that was lost proves nothing: all that was out is unknown
+	lost := func(_ Agent, _ bool, tasks []Dispatched) (bool, []Fate, string) {
+		fates := make([]Fate, len(tasks))
+		for i := range fates {
+			fates[i] = Lost
+		}
+		return false, fates, "lost"
+	}
+	c := s.session(t, []byte("incarnation-two!"), b.Epoch, 1, lost)
+	if r, err = s.Run(ctx, "r"); err != nil || r.Tasks["UNKNOWN"] != 2 || c.RecordHWM != 0 {
+		t.Errorf("%v, mark %d, %v", r.Tasks, c.RecordHWM, err)
+	}
+	retired := false
+	s.session(t, a.Incarnation, c.Epoch, 9, func(_ Agent, r bool, _ []Dispatched) (bool, []Fate, string) {
+		retired = r
+		return true, nil, ""
+	})
+	if !retired {
+		t.Error("a journal that was put aside came back unnoticed")
+	}
+}
+
+func TestARunEndsOnceAndItsPlanFiresOnce(t *testing.T) {
+	s, _ := withAgent(t)
+	ctx := t.Context()
+	is(t, "fired again", s.Fire(ctx, Run{Name: "r2", Plan: "p", Caller: "windows/w", Opens: at(0), State: "PENDING"}, nil, nil, nil, act(2)), ErrState)
+	other := Plan{Name: "p2", Caller: "windows/w", Agent: "icu", Opens: at(0), Closes: at(50), Digest: []byte{7}, List: []byte{2}, Document: []byte{3}, State: Approved}
+	is(t, "another plan of this opening", s.Fire(ctx, Run{Name: "r2", Plan: "p2", Caller: "windows/w", Opens: at(0), State: "PENDING"}, nil, &other, nil, act(2)), ErrExists)
+	if _, err := s.Plan(ctx, "p2"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("half of the change stayed: %v", err)
+	}
+	orders, err := s.CancelRun(ctx, "r", "not today", act(3))
+	if no(t, err); len(orders) != 0 {
+		t.Errorf("orders %v", orders)
+	}
+	_, err = s.CancelRun(ctx, "r", "again", act(3))
+	is(t, "cancelled again", err, ErrState)
+	r, err := s.Run(ctx, "r")
+	if no(t, err); r.State != "CANCELLED" || r.Tasks["STOPPED"] != 3 {
+		t.Errorf("%s %v", r.State, r.Tasks)
+	}
+}
+
+func TestAPlanNeedsItsApproversBeforeItsTimeIsOver(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.PutPlan(ctx, Plan{Name: "p", Caller: "windows/w", Agent: "icu", Opens: at(0), Closes: at(50), Digest: []byte{1}, List: []byte{2}, Document: []byte{3}, State: Draft}, nil, act(0)))
+	state := func() string {
+		p, err := s.Plan(ctx, "p")
+		no(t, err)
+		return p.State
+	}
+	for range 2 { // the same person twice is one person
+		no(t, s.SignPlan(ctx, "p", Signature{"a", []byte{1}}, 2, act(1)))
+	}
+	if state() != Draft {
+		t.Errorf("one of two approvers: %s", state())
+	}
+	no(t, s.SignPlan(ctx, "p", Signature{"b", []byte{1}}, 2, act(2)))
+	if state() != Approved {
+		t.Errorf("two of two approvers: %s", state())
+	}
+	no(t, s.ExpirePlans(ctx, at(50)))
+	if state() != Expired {
+		t.Errorf("after its time: %s", state())
+	}
+	is(t, "signed too late", s.SignPlan(ctx, "p", Signature{"c", []byte{1}}, 2, act(60)), ErrState)
+}
+
+func TestATokenIsSpentByTheFirstCallThatNamesIt(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.AddEnrolmentToken(ctx, []byte("one"), "icu", at(100), act(0)))
+	no(t, s.AddEnrolmentToken(ctx, []byte("old"), "icu", at(100), act(0)))
+	if name, err := s.SpendEnrolmentToken(ctx, []byte("one"), at(99)); err != nil || name != "icu" {
+		t.Errorf("%s %v", name, err)
+	}
+	for what, hash := range map[string]string{"spent": "one", "unknown": "two"} {
+		_, err := s.SpendEnrolmentToken(ctx, []byte(hash), at(99))
+		is(t, what, err, ErrNotFound)
+	}
+	_, err := s.SpendEnrolmentToken(ctx, []byte("old"), at(100))
+	is(t, "too old", err, ErrNotFound)
+	_, err = s.SpendEnrolmentToken(ctx, []byte("old"), at(99))
+	is(t, "too old, and tried again", err, ErrNotFound)
+}
+
+func TestASecondEnrolmentRevokesTheFirst(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.Enrol(ctx, Certificate{"1", "icu", at(9000)}, make([]byte, 32), at(0)))
+	no(t, s.AddCertificate(ctx, Certificate{"2", "icu", at(9000)}, at(1)))
+	no(t, errors.Join(s.CertificateGood(ctx, "1", "icu"), s.CertificateGood(ctx, "2", "icu")))
+	is(t, "another's certificate", s.CertificateGood(ctx, "1", "ward"), ErrNotFound)
+	no(t, s.Enrol(ctx, Certificate{"3", "icu", at(9000)}, make([]byte, 32), at(2)))
+	is(t, "the first", s.CertificateGood(ctx, "1", "icu"), ErrNotFound)
+	is(t, "the renewed", s.CertificateGood(ctx, "2", "icu"), ErrNotFound)
+	no(t, s.CertificateGood(ctx, "3", "icu"))
+}
+
+func TestARepeatedCallIsCarriedOutOnce(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	r := Request{Caller: "tool", ID: "id", Body: [32]byte{1}}
+	no(t, s.PutWindow(ctx, Window{Name: "w", Zone: "UTC", Duration: time.Minute, Devices: []string{}}, &r, act(0)))
+	if got, err := s.Request(ctx, r, at(1)); err != nil || got != "w" {
+		t.Errorf("%q %v", got, err)
+	}
+	r.Body = [32]byte{2}
+	_, err := s.Request(ctx, r, at(1))
+	is(t, "another body", err, ErrRequest)
+	is(t, "another body, at once", s.PutWindow(ctx, Window{Name: "v", Zone: "UTC", Duration: time.Minute, Devices: []string{}}, &r, act(0)), ErrRequest)
+	if _, err := s.Window(ctx, "v"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("half of the change stayed: %v", err)
+	}
+	_, err = s.Request(ctx, r, at(0).Add(RequestLife))
+	is(t, "after seven days", err, ErrNotFound)
+}
+
+func TestTheAuditTrailShowsWhereItWasChanged(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	for i := range 5 {
+		no(t, s.AddAudit(ctx, act(i)))
+	}
+	if n, err := s.VerifyAudit(ctx); err != nil || n != 5 {
+		t.Fatalf("%d %v", n, err)
+	}
+	if _, err := s.w.ExecContext(ctx, `UPDATE audit SET actor = 'somebody else' WHERE id = 3`); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.VerifyAudit(ctx); err == nil || n != 2 {
+		t.Errorf("a changed act: %d %v", n, err)
+	}
+}
+
+func TestHoldVersionsOnlyGrow(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	h, err := s.PlaceHold(ctx, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, nil, act(0))
+	no(t, err)
+	no(t, s.RaiseHoldVersion(ctx, 40))
+	no(t, s.LiftHold(ctx, h.ID, "nurse", "done", act(1)))
+	is(t, "lifted again", s.LiftHold(ctx, h.ID, "nurse", "done", act(1)), ErrState)
+	v, holds, err := s.HoldsInForce(ctx)
+	if no(t, err); v != 42 || len(holds) != 0 {
+		t.Errorf("version %d, %v", v, holds)
+	}
+	no(t, s.RaiseHoldVersion(ctx, 3))
+	if v, _, err = s.HoldsInForce(ctx); err != nil || v != 42 {
+		t.Errorf("version %d %v", v, err)
+	}
+}
