@@ -99,7 +99,7 @@ func (t *Ticket) Leave(at time.Time) *list.Refusal {
 	if !at.Before(t.task.Closes()) {
 		return list.Refuse(list.OutsideWindow, "the approved time is over")
 	}
-	return t.g.leave(t.task.Device())
+	return t.g.leave(t.task.Device(), false)
 }
 
 // Done frees the device for its next conversation, which the gap still keeps away.
@@ -149,7 +149,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	if perDay, ok := t.Budget(); ok && g.mem.askedSince(t.Caller(), at.Add(-24*time.Hour)) >= perDay {
 		return refuse(list.Refuse(list.BudgetSpent, fmt.Sprintf("%d questions in 24 hours", perDay)))
 	}
-	if r := g.leave(dev); r != nil {
+	if r := g.leave(dev, true); r != nil {
 		if r.Reason == list.NoLease || r.Detail == newerHold {
 			return Verdict{Again: at.Add(200 * time.Millisecond)} // the beat is on its way
 		}

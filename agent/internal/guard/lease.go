@@ -87,14 +87,16 @@ func (g *Guard) DropLease() {
 const newerHold = "a newer hold is on its way, or the controller knows less of holds than this agent"
 
 // leave reports why nothing may be sent at this moment; nil when it may. It is asked before a
-// conversation and again before each message (B3).
-func (g *Guard) leave(d list.Device) *list.Refusal {
+// conversation (begins) and again before each message (B3). A lease that tells of a newer hold than is
+// known stops both. One that is older than the holds known, as for the moment after a hold was lifted
+// elsewhere, stops only what has not begun: breaking a conversation off is no kindness to a device.
+func (g *Guard) leave(d list.Device, begins bool) *list.Refusal {
 	switch {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
 	case !g.holdsKnown || g.lease.Until <= g.boot():
 		return list.Refuse(list.NoLease, "")
-	case g.lease.HoldVersion != g.mem.holdVersion:
+	case g.lease.HoldVersion > g.mem.holdVersion, begins && g.lease.HoldVersion < g.mem.holdVersion:
 		return list.Refuse(list.Held, newerHold)
 	case g.lease.Skew > MaxSkew || g.lease.Skew < -MaxSkew:
 		return list.Refuse(list.ClockSkew, g.lease.Skew.String())
