@@ -77,9 +77,14 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 		}
 		head = next
 		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw})
-		if r.Kind == evidence.Outcome && r.Result != nil {
-			b.Outcomes = append(b.Outcomes, outcome(r))
+		if r.Kind != evidence.Outcome {
+			continue
 		}
+		if r.Result == nil || !isEnd(r.Result.State) {
+			b.Records[len(b.Records)-1].Poison = "it names no end of a task"
+			continue
+		}
+		b.Outcomes = append(b.Outcomes, outcome(r))
 	}
 	b.To, b.Hash = head.Seq, head.Hash[:]
 	if err := in.db.TakeRecords(ctx, b); err != nil {
@@ -87,6 +92,14 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 	}
 	in.head = head
 	return nil
+}
+
+func isEnd(s evidence.State) bool {
+	switch s {
+	case evidence.Answered, evidence.Absent, evidence.Busy, evidence.Declined, evidence.Distress, evidence.Refused, evidence.Incident, evidence.Stopped, evidence.Unknown:
+		return true
+	}
+	return false
 }
 
 func outcome(r evidence.Record) store.Outcome {

@@ -130,7 +130,11 @@ func (p *printer) unanswered(in Input) {
 			title = true
 		}
 		p.line("  %-10s %s (%s): %s", t.Device, t.Name, t.Place, t.Question)
-		p.line("             %s: %s", t.State, meaning(t.State))
+		why := ""
+		if t.Reason != "" {
+			why = " (" + t.Reason + ")"
+		}
+		p.line("             %s%s: %s", t.State, why, meaning(t.State))
 		if t.Detail != "" {
 			p.line("             %s", t.Detail)
 		}
