@@ -105,7 +105,7 @@ func (l *List) Candidates(d Device) []Candidate {
 	}
 	for _, k := range []Kind{SNMPGet, DICOMEcho, HL7Ack} {
 		port := d.Port(k)
-		if port == 0 || slices.ContainsFunc(out, func(c Candidate) bool { return c.Kind == k && c.Query.Port() == port }) {
+		if port == 0 || slices.ContainsFunc(out, func(c Candidate) bool { return c.Kind == k && c.Port == port }) {
 			continue
 		}
 		q, err := defaultRule(k).Fill(d.Endpoints, l.site.Facility)

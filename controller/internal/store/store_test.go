@@ -61,7 +61,9 @@ func withAgent(t *testing.T) (*Store, Agent) {
 func (s *Store) session(t *testing.T, incarnation []byte, last, lsn uint64, judge func(Agent, bool, []Dispatched) (bool, []Fate, string)) Agent {
 	t.Helper()
 	if judge == nil {
-		judge = func(_ Agent, _ bool, tasks []Dispatched) (bool, []Fate, string) { return false, make([]Fate, len(tasks)), "" }
+		judge = func(_ Agent, _ bool, tasks []Dispatched) (bool, []Fate, string) {
+			return false, make([]Fate, len(tasks)), ""
+		}
 	}
 	o, err := s.OpenSession(t.Context(), Opening{Agent: "icu", Incarnation: incarnation, LastEpoch: last, JournalLSN: lsn, Plugins: []string{}, At: at(2), Judge: judge})
 	no(t, err)
