@@ -106,11 +106,12 @@ func Run(ctx context.Context, cfg Config) error {
 	return a.serve(ctx)
 }
 
-// serve owns the two loops: uplink and worker.
+// serve owns the loops: uplink, worker, and renewal of the certificate.
 func (a *Agent) serve(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() { a.work(workCtx) })
+	worker.Go(func() { a.keepIdentity(workCtx) })
 	link := uplink.Config{Address: a.id.Controller, Boot: bootTime, Log: a.log,
 		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
 	var err error

@@ -36,6 +36,7 @@ type serveCommand struct {
 	Policy  string `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
 	Leases  string `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
 	Plugins string `help:"Directory of the probes. Defaults to that of this program."`
+	Most    int    `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
 }
 
 type versionCommand struct{}
@@ -88,6 +89,9 @@ func (c *serveCommand) Run(e *env) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	if c.Most < 1 || c.Most > maxRunning {
+		return fmt.Errorf("--most is %d; it is from 1 to %d", c.Most, maxRunning)
+	}
 	if c.Plugins == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -95,7 +99,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, Plugins: c.Plugins, Builtins: e.builtins,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 
