@@ -110,6 +110,7 @@ type site struct {
 	t     *testing.T
 	dir   string
 	agent *process
+	serve []string // more arguments of the agent
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
@@ -183,7 +184,8 @@ func (s *site) there(name string) {
 }
 
 func (s *site) startAgent() {
-	s.agent = s.start("primum-agent", "serve", "--data", s.path("agent"), "--policy", "lab", "--leases", s.path("lab/dnsmasq.leases"))
+	args := append([]string{"serve", "--data", s.path("agent"), "--policy", "lab", "--leases", s.path("lab/dnsmasq.leases")}, s.serve...)
+	s.agent = s.start("primum-agent", args...)
 }
 
 func (s *site) connected() {
@@ -209,11 +211,24 @@ func (s *site) device(tag string) lab.DeviceReport {
 	return d
 }
 
-// open makes an installation ready to ask.
+// open makes an installation ready to ask in the demo hospital.
 func open(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir()}
-	s.start("lab", "serve", "--dir", s.path("lab"))
+	return openIn(t, "")
+}
+
+// openIn makes one in a hospital of its own; the arguments are the agent's.
+func openIn(t *testing.T, hospital string, agent ...string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), serve: agent}
+	args := []string{"serve", "--dir", s.path("lab")}
+	if hospital != "" {
+		if err := os.WriteFile(s.path("hospital.yaml"), []byte(hospital), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--hospital", s.path("hospital.yaml"))
+	}
+	s.start("lab", args...)
 	s.there("lab/ready")
 	s.primum("key", "new", "--out", s.path("list.key"))
 	approver := strings.TrimSpace(s.primum("key", "new", "--out", s.path("approver.key")))
