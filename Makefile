@@ -59,9 +59,15 @@ demo: build ## the main job from end to end, on loopback, without root; KEEP=1 l
 	@KEEP=$(KEEP) plugins/lab/demo.sh
 
 demo-negative: deps ## take one control at a time out of a test build; the judge must report harm each time
-	@for control in "" gap second-connection release; do \
-		echo "== control taken out: $${control:-none}"; \
-		PRIMUM_TAKEN_OUT=$$control $(GO) test -count=1 -tags primum_takenout -run TestTheJudgeHasTeeth -v ./agent | grep -v '^=== '; done
+	@try() { echo "== $$1"; shift; env "$$@" $(GO) test -count=1 -tags primum_takenout -run TestTheJudgeHasTeeth -v ./agent | grep -v '^=== '; }; \
+	try "nothing taken out" PRIMUM_TAKEN_OUT=; \
+	try "nothing taken out, a probe that asks for another object" PRIMUM_TAKEN_OUT= PRIMUM_FAULTY_PROBE=1; \
+	try "nothing taken out, an approved time that is too short" PRIMUM_TAKEN_OUT= PRIMUM_SHORT_TIME=1; \
+	try "control taken out: gap" PRIMUM_TAKEN_OUT=gap; \
+	try "control taken out: second connection" PRIMUM_TAKEN_OUT=second-connection; \
+	try "control taken out: exact bytes, with a probe that asks for another object" PRIMUM_TAKEN_OUT=oid PRIMUM_FAULTY_PROBE=1; \
+	try "control taken out: release" PRIMUM_TAKEN_OUT=release; \
+	try "control taken out: end of the approved time" PRIMUM_TAKEN_OUT=end PRIMUM_SHORT_TIME=1
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \

@@ -72,8 +72,8 @@ func labLists(t *testing.T) map[string][]byte {
 	return files
 }
 
-// labRun asks the whole laboratory once and returns the judge's report and the outcomes by device.
-func labRun(t *testing.T) (lab.Report, map[string][]evidence.Result, *papertest.Papers) {
+// labRun asks the whole laboratory once, in an approved time that the judge knows, and returns the judge's report and the outcomes by device.
+func labRun(t *testing.T, approved time.Duration) (lab.Report, map[string][]evidence.Result, *papertest.Papers) {
 	t.Helper()
 	demo, err := hospital.Demo()
 	if err != nil {
@@ -92,6 +92,11 @@ func labRun(t *testing.T) (lab.Report, map[string][]evidence.Result, *papertest.
 		t.Fatal(err)
 	}
 	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), inventory(t, sheet.Bytes()))
+	p.Plan.Closes = p.Now.Add(approved)
+	p.Approve(t)
+	if err := h.SetWindow(lab.Window{From: p.Plan.Opens, To: p.Plan.Closes, Slack: time.Second}); err != nil {
+		t.Fatal(err)
+	}
 	a := newAgent(t, p, func(a *testAgent) {
 		if err := os.WriteFile(a.leases.Path, leaseText.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
@@ -133,7 +138,7 @@ func labRun(t *testing.T) (lab.Report, map[string][]evidence.Result, *papertest.
 // devices of the demo hospital, and none is harmed, none receives an unapproved byte, and those that
 // must receive nothing receive nothing.
 func TestTheLaboratoryIsAskedWithoutHarm(t *testing.T) {
-	report, results, p := labRun(t)
+	report, results, p := labRun(t, 5*time.Minute)
 	if report.Totals.Harmed != 0 || report.Totals.UnapprovedBytes != 0 || report.Totals.Conversations == 0 {
 		var table bytes.Buffer
 		if err := report.WriteTable(&table); err != nil {

@@ -181,7 +181,7 @@ func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Resul
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap+2*time.Second)
 	defer cancel()
-	claim, err := a.plugins.Run(ctx, plugin, question(t.Query(), conv.Nonce()), &bridge{conv})
+	claim, err := a.plugins.Run(ctx, plugin, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
 	result := outcome(t, conv.Summary(), claim, err)
 	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)

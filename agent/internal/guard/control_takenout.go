@@ -7,7 +7,10 @@ import "os"
 // control names a safety control that this test build can take out.
 type control string
 
-const controlGap control = "gap"
+const (
+	controlGap control = "gap"
+	controlEnd control = "end"
+)
 
 // takenOut reports whether the environment takes the control out. This file is compiled into the test
 // build of "make demo-negative" only.

@@ -164,7 +164,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 		}
 	}
 	if end := g.mem.quietUntil(names); at.Before(end) && !takenOut(controlGap) {
-		if end.Add(limits.Cap).After(t.Closes()) || !end.Before(t.Until()) {
+		if (end.Add(limits.Cap).After(t.Closes()) || !end.Before(t.Until())) && !takenOut(controlEnd) {
 			return refuse(list.Refuse(list.OutsideWindow, "the device needs rest until "+end.UTC().Format(time.TimeOnly)))
 		}
 		return Verdict{Again: end}
@@ -203,7 +203,7 @@ func (g *Guard) decide(t task.Task, at time.Time) (list.Limits, *list.Refusal) {
 	case rel.Digest != t.ListDigest():
 		return list.Limits{}, list.Refuse(list.ListOther, "")
 	}
-	if r := t.Valid(at); r != nil {
+	if r := t.Valid(at); r != nil && !takenOut(controlEnd) {
 		return list.Limits{}, r
 	}
 	d := rel.List.Decide(t.Device(), t.Query(), at)
