@@ -303,3 +303,27 @@ func TestEveryHazardNamesItsControlAndATestThatExists(t *testing.T) {
 		t.Errorf("%d hazards, want 36", n)
 	}
 }
+
+func TestEveryModuleInTheProgramsIsInTheNotices(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}| {{.Path}} | {{.Version}} |{{end}}{{end}}", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	notices, err := os.ReadFile("THIRD-PARTY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		rows++
+		if !strings.Contains(string(notices), "\n"+line) {
+			t.Errorf("THIRD-PARTY.md has no row %s", line)
+		}
+	}
+	if rows == 0 {
+		t.Error("go list names no module")
+	}
+}
