@@ -3,6 +3,7 @@
 package uplink
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -47,6 +48,8 @@ type Config struct {
 	Creds   func() (credentials.TransportCredentials, error) // read at each connect: certificates are renewed
 	Boot    func() time.Duration
 	Log     *slog.Logger
+	Busy    time.Duration // between beats while there is work. Defaults to 5 s
+	Idle    time.Duration // between beats otherwise. Defaults to 30 s
 }
 
 // ErrReset says that the controller does not know this journal; the agent begins a new one.
@@ -202,9 +205,9 @@ func (s *link) write(ctx context.Context, stream grpc.BidiStreamingClient[contro
 // would else let its lease lapse in mid-run (DESIGN 6.8).
 func (s *link) pause() time.Duration {
 	if s.local.Busy() {
-		return beatBusy
+		return cmp.Or(s.cfg.Busy, beatBusy)
 	}
-	return beatIdle
+	return cmp.Or(s.cfg.Idle, beatIdle)
 }
 
 func (s *link) records(stream grpc.BidiStreamingClient[controlv1.AgentMessage, controlv1.ControllerMessage]) error {
