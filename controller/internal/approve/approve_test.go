@@ -71,7 +71,7 @@ func TestPermitsSayWhatThePlanSaysAndLiveNoLonger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at, life := range map[time.Time]time.Duration{opens: Life, opens.Add(55 * time.Minute): 5 * time.Minute} {
+	for at, life := range map[time.Time]time.Duration{opens: Life, opens.Add(time.Second): Life, opens.Add(55 * time.Minute): 5*time.Minute + 30*time.Second} {
 		papers, ids, err := m.Mint(order(t), []int{1, 0}, at)
 		if err != nil || len(papers) != 2 || ids[0] == ids[1] {
 			t.Fatalf("%d papers: %v", len(papers), err)
@@ -79,6 +79,9 @@ func TestPermitsSayWhatThePlanSaysAndLiveNoLonger(t *testing.T) {
 		p, err := permit.Open(papers[0], m.Public())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if p.From.Before(opens) || p.From.Before(at.Add(-30*time.Second)) || p.From.After(at) {
+			t.Errorf("minted at %s, good from %s", at, p.From)
 		}
 		if p.ID != ids[0] || p.Item != 1 || p.Ordinal != 0 || p.Device != "B" || p.Address.String() != "127.42.1.2:161" || p.Agent != "icu" || p.Epoch != 3 ||
 			p.Plan != (permit.Digest{8}) || p.Order != "orders/1" || p.Until.Sub(p.From) != life || !p.Closes.Equal(opens.Add(time.Hour)) {

@@ -64,16 +64,24 @@ type Order struct {
 	Digest permit.Digest
 }
 
-// Mint signs one permit for each item, good from now for at most Life and never beyond the end of the
-// approved time. It returns their bytes and their names in the order of the items.
+// skew is how far the clock of an agent may be behind without a permit being not valid yet: as much as the
+// agent itself bears (H-018). The approved time bounds it on both sides.
+const skew = 30 * time.Second
+
+// Mint signs one permit for each item, good for at most Life, from 30 s before now, and never outside
+// the approved time. It returns their bytes and their names in the order of the items.
 func (m *Minter) Mint(o Order, items []int, at time.Time) (papers [][]byte, ids []permit.ID, err error) {
-	from := at.UTC().Truncate(time.Millisecond)
+	now := at.UTC().Truncate(time.Millisecond)
+	if now.Before(o.Plan.Opens) || !now.Before(o.Plan.Closes) {
+		return nil, nil, fmt.Errorf("mint permits: it is outside the approved time")
+	}
+	from := now.Add(-skew)
+	if from.Before(o.Plan.Opens) {
+		from = o.Plan.Opens
+	}
 	until := from.Add(Life)
 	if o.Plan.Closes.Before(until) {
 		until = o.Plan.Closes
-	}
-	if from.Before(o.Plan.Opens) || !from.Before(until) {
-		return nil, nil, fmt.Errorf("mint permits: it is outside the approved time")
 	}
 	for ordinal, n := range items {
 		if n < 0 || n >= len(o.Plan.Items) {

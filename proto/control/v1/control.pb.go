@@ -775,7 +775,7 @@ type Hello struct {
 	AckedLsn uint64 `protobuf:"varint,5,opt,name=acked_lsn,json=ackedLsn,proto3" json:"acked_lsn,omitempty"`
 	// Required. Highest hold version ever seen.
 	HoldVersion uint64 `protobuf:"varint,6,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
-	// Required. SHA-256 of the list release in use; empty if none.
+	// Required. SHA-256 of the document of the list release in use (not of its bundle); empty if none.
 	ListDigest []byte `protobuf:"bytes,7,opt,name=list_digest,json=listDigest,proto3" json:"list_digest,omitempty"`
 	// Required. Number of the newest list release ever seen.
 	ListNumber uint64 `protobuf:"varint,8,opt,name=list_number,json=listNumber,proto3" json:"list_number,omitempty"`
@@ -1042,7 +1042,7 @@ type Welcome struct {
 	RecordHwm uint64 `protobuf:"varint,2,opt,name=record_hwm,json=recordHwm,proto3" json:"record_hwm,omitempty"`
 	// Required. Newest hold version. An agent that has seen a higher one stays held.
 	HoldVersion uint64 `protobuf:"varint,3,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
-	// Required. SHA-256 of the list release in force; empty if there is none.
+	// Required. SHA-256 of the document of the list release in force (not of its bundle); empty if there is none.
 	ListDigest []byte `protobuf:"bytes,4,opt,name=list_digest,json=listDigest,proto3" json:"list_digest,omitempty"`
 	// Required. Wall clock of the controller.
 	ServerTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=server_time,json=serverTime,proto3" json:"server_time,omitempty"`
