@@ -75,8 +75,9 @@ func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at 
 		if _, err := change(ctx, tx, `UPDATE certificate SET revoked = ? WHERE agent = ? AND revoked = 0`, micros(at), c.Agent); err != nil {
 			return err
 		}
-		// a credential sealed to an earlier key cannot be opened any more
-		if _, err := change(ctx, tx, `DELETE FROM secret WHERE agent = ?`, c.Agent); err != nil {
+		// a credential sealed to an earlier key cannot be opened any more; its number stays, for an agent
+		// never takes a smaller one
+		if _, err := change(ctx, tx, `UPDATE secret SET sealed = x'', acked = version, problem = '' WHERE agent = ?`, c.Agent); err != nil {
 			return err
 		}
 		if err := addCertificate(ctx, tx, c); err != nil {
@@ -226,6 +227,9 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 		if out.HoldVersion, err = holdVersion(ctx, tx); err != nil {
 			return err
 		}
+		if reset || !known {
+			a.HoldAcked = 0 // a journal that is not this one does not know what was acknowledged
+		}
 		out.Agent = a
 		if err := saveSession(ctx, tx, a); err != nil {
 			return err
@@ -247,8 +251,8 @@ func saveSession(ctx context.Context, tx *sql.Tx, a Agent) error {
 		return err
 	}
 	return must(ctx, tx, ErrNotFound, `UPDATE agent SET session_epoch = ?, incarnation = ?, journal_lsn = ?, record_hwm = ?,
-		record_hash = ?, version = ?, plugins = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
-		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.Version, plugins, blob(a.ListDigest), micros(a.LastSeen), a.Name)
+		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
+		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, blob(a.ListDigest), micros(a.LastSeen), a.Name)
 }
 
 // blob makes no octets an empty blob: the driver writes nil as NULL.
@@ -274,7 +278,7 @@ func applyFates(ctx context.Context, tx *sql.Tx, tasks []Dispatched, fates []Fat
 		case i >= len(fates) || fates[i] == Lost:
 			err = loseTask(ctx, tx, t.Run, t.Item, why, at)
 		case fates[i] == Again:
-			_, err = change(ctx, tx, `UPDATE task SET state = 'QUEUED', work_order = '', ordinal = 0 WHERE run = ? AND item = ?`, t.Run, t.Item)
+			err = requeue(ctx, tx, t.Run, t.Item)
 		}
 		if err != nil {
 			return err
@@ -339,6 +343,6 @@ func (s *Store) SetListAcked(ctx context.Context, agent string, epoch uint64, di
 		if refused != "" {
 			return must(ctx, tx, ErrFenced, `UPDATE agent SET list_refused = ? WHERE name = ? AND session_epoch = ?`, refused, agent, epoch)
 		}
-		return must(ctx, tx, ErrFenced, `UPDATE agent SET list_refused = '', list_digest = ? WHERE name = ? AND session_epoch = ?`, digest, agent, epoch)
+		return must(ctx, tx, ErrFenced, `UPDATE agent SET list_refused = '', list_digest = ? WHERE name = ? AND session_epoch = ?`, blob(digest), agent, epoch)
 	})
 }

@@ -96,7 +96,7 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 
 func (b Batch) quarantine(ctx context.Context, tx *sql.Tx, seq uint64, raw []byte, why string) error {
 	_, err := change(ctx, tx, `INSERT INTO record_quarantine (agent, incarnation, seq, raw, reason, at) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO NOTHING`, b.Agent, b.Incarnation, seq, raw, why, micros(b.At))
+		ON CONFLICT DO NOTHING`, b.Agent, b.Incarnation, seq, blob(raw), why, micros(b.At))
 	return err
 }
 
@@ -126,6 +126,9 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 	case o.Permit != "" && o.Permit != x.Permit, o.Device != "" && o.Device != x.Device:
 		return "permit or device is not that of the task", nil
 	case x.State != "DISPATCHED" && x.State != "UNKNOWN" && !(o.Touched && (x.State == "QUEUED" || x.Order != o.Order)):
+		if o.Touched { // the record is put aside, and the device rests all the same
+			return "the task has an outcome already", b.visit(ctx, tx, x, o)
+		}
 		return "the task has an outcome already", nil
 	}
 	if !o.Touched && x.Order != o.Order {
@@ -146,23 +149,29 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 	if !o.Touched {
 		return nil
 	}
-	when := o.Asked
-	if when.IsZero() {
-		when = x.Dispatched
-	}
-	if _, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item
-		WHERE excluded.at >= visit.at OR excluded.run = visit.run AND excluded.item = visit.item`,
-		x.Device, x.Question, x.Kind, micros(when), o.State, x.Run, x.Item); err != nil {
+	if err := b.visit(ctx, tx, x, o); err != nil || o.State != "ANSWERED" {
 		return err
-	}
-	if o.State != "ANSWERED" {
-		return nil
 	}
 	_, err = change(ctx, tx, `INSERT INTO answer (tag, kind, run, at, facts) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (tag, kind) DO UPDATE SET run = excluded.run, at = excluded.at, facts = excluded.facts WHERE excluded.at >= answer.at`,
-		x.Device, x.Kind, x.Run, micros(when), facts)
+		x.Device, x.Kind, x.Run, micros(o.when(x)), facts)
 	return err
+}
+
+func (b Batch) visit(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error {
+	_, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item
+		WHERE excluded.at >= visit.at OR excluded.run = visit.run AND excluded.item = visit.item AND visit.state = 'UNKNOWN'`,
+		x.Device, x.Question, x.Kind, micros(o.when(x)), o.State, x.Run, x.Item)
+	return err
+}
+
+// when is the time of a visit: of its first byte, else of the order.
+func (o Outcome) when(x sent) time.Time {
+	if o.Asked.IsZero() {
+		return x.Dispatched
+	}
+	return o.Asked
 }
 
 // Quarantined is a record that was put aside.

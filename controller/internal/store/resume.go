@@ -31,16 +31,21 @@ func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started 
 				continue
 			}
 			again++
-			// what a person has cancelled is not sent anew
-			if _, err := change(ctx, tx, `UPDATE task SET work_order = '', ordinal = 0,
-				state = CASE WHEN (SELECT state FROM run WHERE name = task.run) = 'CANCELLED' THEN 'STOPPED' ELSE 'QUEUED' END
-				WHERE run = ? AND item = ?`, t.Run, t.Item); err != nil {
+			if err := requeue(ctx, tx, t.Run, t.Item); err != nil {
 				return err
 			}
 		}
 		return settle(ctx, tx, at)
 	})
 	return again, err
+}
+
+// requeue puts back a task that was never begun; what a person has cancelled is not sent anew.
+func requeue(ctx context.Context, tx *sql.Tx, run string, item int) error {
+	_, err := change(ctx, tx, `UPDATE task SET work_order = '', ordinal = 0,
+		state = CASE WHEN (SELECT state FROM run WHERE name = task.run) = 'CANCELLED' THEN 'STOPPED' ELSE 'QUEUED' END
+		WHERE run = ? AND item = ?`, run, item)
+	return err
 }
 
 // RefuseQueued ends what a run has not sent, with a reason.

@@ -40,7 +40,7 @@ func (s *Store) OpenSecrets(ctx context.Context, agent string) ([]Secret, error)
 	out, err := all(ctx, s.r, func(scan func(...any) error) (x Secret, err error) {
 		err = scan(&x.Agent, &x.Device, &x.Sealed, &x.Version)
 		return x, err
-	}, `SELECT agent, device, sealed, version FROM secret WHERE agent = ? AND acked < version ORDER BY device`, agent)
+	}, `SELECT agent, device, sealed, version FROM secret WHERE agent = ? AND acked < version AND length(sealed) > 0 ORDER BY device`, agent)
 	if err != nil {
 		return nil, fmt.Errorf("list secrets: %w", err)
 	}

@@ -19,7 +19,7 @@ func (s *Store) PutToken(ctx context.Context, t Token, a Audit) error {
 		if _, err := change(ctx, tx, `DELETE FROM token WHERE name = ?`, t.Name); err != nil {
 			return err
 		}
-		if _, err := change(ctx, tx, `INSERT INTO token (hash, name, role, made) VALUES (?, ?, ?, ?)`, t.Hash, t.Name, t.Role, micros(a.At)); err != nil {
+		if err := must(ctx, tx, ErrExists, `INSERT INTO token (hash, name, role, made) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, t.Hash, t.Name, t.Role, micros(a.At)); err != nil {
 			return err
 		}
 		return a.add(ctx, tx)
