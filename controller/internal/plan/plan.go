@@ -79,23 +79,32 @@ func (in Input) device(d list.Device) (items []permit.Item, refusals []permit.Pl
 		items = append(items, item)
 	}
 	if len(candidates) == 0 {
-		// the list may have more to say of the product than that nobody approved anything
-		dec := in.List.Decide(d, unaskable(d, in.Kind), in.Opens)
-		if dec.Reason != list.Denied && dec.Reason != list.CautionOnly {
-			dec = list.Decision{Reason: list.NotApproved, Detail: "no allowance speaks of this product, and no service is registered"}
-		}
+		dec := in.silent(d)
 		refusals = append(refusals, refusal(d, string(in.Kind), dec.Reason, dec.Detail, dec.Statements))
 	}
 	return items, refusals
 }
 
-// unaskable is a question that serves only to hear what the list has against the product.
-func unaskable(d list.Device, k list.Kind) list.Query {
-	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
-	if err != nil || k != "" && k != list.SNMPGet {
-		return list.Query{}
+// silent says why there is no question for a device: the list may have more against the product than
+// that nobody approved anything.
+func (in Input) silent(d list.Device) list.Decision {
+	kinds, detail := []list.Kind{list.SNMPGet, list.DICOMEcho, list.HL7Ack}, "no allowance speaks of this product, and no service is registered"
+	if in.Kind != "" {
+		kinds, detail = []list.Kind{in.Kind}, fmt.Sprintf("no allowance for %s speaks of this product, and no service of that kind is registered", in.Kind)
 	}
-	return q
+	for _, k := range kinds {
+		if dec := in.List.DecideCandidate(d, list.Candidate{Kind: k, Missing: detail}, in.Opens); dec.Reason == list.Denied {
+			return dec
+		}
+	}
+	if slices.Contains(kinds, list.SNMPGet) {
+		// the question that every list knows serves to hear whether there is a caution
+		q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
+		if dec := in.List.Decide(d, q, in.Opens); err == nil && dec.Reason == list.CautionOnly {
+			return dec
+		}
+	}
+	return list.Decision{Reason: list.NotApproved, Detail: detail}
 }
 
 func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.PlanRefusal) {
