@@ -5,7 +5,6 @@ package approve
 
 import (
 	"fmt"
-
 	"time"
 
 	list "primum/safetylists"
