@@ -23,6 +23,7 @@ type jsonReport struct {
 	Made        time.Time        `json:"made"`
 	Totals      Totals           `json:"totals"`
 	Questions   []jsonTask       `json:"questions"`
+	Waiting     []jsonTask       `json:"waiting"`
 	NotAsked    []refusal        `json:"not_asked"`
 	Differences []jsonDifference `json:"differences"`
 }
@@ -57,15 +58,19 @@ type jsonDifference struct {
 func JSON(w io.Writer, in Input) error {
 	r := jsonReport{Schema: "primum-report/1", Site: in.Site, Run: in.Run.Name, Caller: in.Run.Window, State: in.Run.State, Reason: in.Run.Reason,
 		Opens: in.Run.Opens, Closes: in.Run.Closes, Started: in.Run.Started, Ended: in.Run.Ended, Made: in.Now.UTC(), Totals: in.totals(),
-		Questions: []jsonTask{}, NotAsked: append([]refusal{}, in.refusals()...), Differences: []jsonDifference{}}
+		Questions: []jsonTask{}, Waiting: []jsonTask{}, NotAsked: append([]refusal{}, in.refusals()...), Differences: []jsonDifference{}}
 	for _, t := range in.Tasks {
-		if !t.asked() {
+		if !t.asked() && !t.waits() {
 			continue
 		}
 		q := jsonTask{Device: t.Device, Name: t.Name, Place: t.Place, Question: t.Question, State: t.State, Reason: t.Reason, Detail: t.Detail,
 			Asked: t.Asked, TookUS: t.Took.Microseconds(), Messages: t.Messages, Octets: t.Octets}
 		for _, f := range t.Facts {
 			q.Facts = append(q.Facts, jsonFact(f))
+		}
+		if t.waits() {
+			r.Waiting = append(r.Waiting, q)
+			continue
 		}
 		r.Questions = append(r.Questions, q)
 	}
@@ -89,7 +94,7 @@ func CSV(w io.Writer, in Input) error {
 	}
 	write("asset_tag", "name", "place", "question", "state", "reason", "detail", "asked", "messages", "octets", "facts")
 	for _, t := range in.Tasks {
-		if !t.asked() {
+		if !t.asked() && !t.waits() {
 			continue
 		}
 		asked := ""

@@ -48,17 +48,24 @@ type Difference struct{ Device, Name, Place, Sentence string }
 // asked reports whether the device may have received the question.
 func (t Task) asked() bool {
 	switch t.State {
-	case "REFUSED", "STOPPED", "QUEUED":
+	case "QUEUED":
+		return false
+	case "REFUSED", "STOPPED":
 		return t.Messages > 0
+	default:
+		return true
 	}
-	return true
 }
+
+// waits reports whether the question is still to be asked: the run has not ended.
+func (t Task) waits() bool { return t.State == "QUEUED" }
 
 // Totals are the counts of a report. Asked counts questions that a device may have received.
 type Totals struct {
 	Asked    int            `json:"asked"`
 	ByState  map[string]int `json:"by_state"` // of those that were asked
 	NotAsked int            `json:"not_asked"`
+	Waiting  int            `json:"waiting"` // still to be asked
 	Messages int            `json:"messages"`
 	Octets   int            `json:"octets"`
 }
@@ -68,6 +75,10 @@ func (in Input) totals() Totals {
 	for _, t := range in.Tasks {
 		n.Messages += t.Messages
 		n.Octets += t.Octets
+		if t.waits() {
+			n.Waiting++
+			continue
+		}
 		if !t.asked() {
 			n.NotAsked++
 			continue
@@ -103,7 +114,7 @@ func (in Input) refusals() []refusal {
 		add(refusal{Device: r.Device, Name: r.Name, Place: r.Place, Question: r.Question, Reason: r.Reason, Detail: r.Detail})
 	}
 	for _, t := range in.Tasks {
-		if !t.asked() {
+		if !t.asked() && !t.waits() {
 			reason := list.Reason(t.Reason)
 			if reason == "" && t.State == "STOPPED" {
 				reason = list.Stopped

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	list "primum/safetylists"
 )
@@ -58,10 +59,15 @@ func Text(w io.Writer, in Input) error {
 	if len(counts) == 0 {
 		counts = []string{"none"}
 	}
-	p.line("%d questions asked: %s. %d not asked.", n.Asked, strings.Join(counts, ", "), n.NotAsked)
+	waiting := ""
+	if n.Waiting > 0 {
+		waiting = fmt.Sprintf(" %d still to be asked.", n.Waiting)
+	}
+	p.line("%d questions asked: %s. %d not asked.%s", n.Asked, strings.Join(counts, ", "), n.NotAsked, waiting)
 	p.learned(in)
 	p.differences(in)
 	p.unanswered(in)
+	p.waiting(in)
 	p.notAsked(in)
 	p.line("")
 	p.line("In all %d messages with %d octets were sent.", n.Messages, n.Octets)
@@ -85,7 +91,40 @@ func (p *printer) line(format string, args ...any) {
 			args[i] = plain(string(s))
 		}
 	}
-	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	for _, row := range wrap(fmt.Sprintf(format, args...)) {
+		if _, p.err = fmt.Fprintln(p.w, row); p.err != nil {
+			return
+		}
+	}
+}
+
+// width is how many columns a row of the text has at most, unless one word alone has more.
+const width = 100
+
+// wrap breaks a line between words; what follows is set two columns deeper than the line began.
+func wrap(line string) []string {
+	line = strings.TrimRight(line, " ")
+	indent := strings.Repeat(" ", min(len(line)-len(strings.TrimLeft(line, " "))+2, width/2))
+	var rows []string
+	for utf8.RuneCountInString(line) > width {
+		at, column := -1, 0
+		begun := false // a blank of the indent is no place to break
+		for i, r := range line {
+			if r == ' ' && begun && (column <= width || at < 0) {
+				at = i
+			}
+			begun = begun || r != ' '
+			if column++; column > width && at >= 0 {
+				break
+			}
+		}
+		if at < 0 {
+			break
+		}
+		rows = append(rows, strings.TrimRight(line[:at], " "))
+		line = indent + strings.TrimLeft(line[at:], " ")
+	}
+	return append(rows, line)
 }
 
 func (p *printer) learned(in Input) {
@@ -138,6 +177,21 @@ func (p *printer) unanswered(in Input) {
 		if t.Detail != "" {
 			p.line("             %s", t.Detail)
 		}
+	}
+}
+
+func (p *printer) waiting(in Input) {
+	title := false
+	for _, t := range in.Tasks {
+		if !t.waits() {
+			continue
+		}
+		if !title {
+			p.line("")
+			p.line("STILL TO BE ASKED")
+			title = true
+		}
+		p.line("  %-10s %s (%s): %s", t.Device, t.Name, t.Place, t.Question)
 	}
 }
 

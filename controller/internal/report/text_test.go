@@ -1,0 +1,60 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A question of a run that goes on is no refusal, and nobody is told to report it.
+func TestAQuestionThatIsStillToComeIsNotRefused(t *testing.T) {
+	in := sample()
+	in.Run.State = "RUNNING"
+	in.Tasks = append(in.Tasks, Task{Item: 5, Device: "10-1006", Name: "Aldane Vela 3", Place: "ICU 4", Question: "snmp.get", State: "QUEUED"},
+		Task{Item: 6, Device: "10-1007", Name: "Aldane Vela 3", Place: "ICU 4", Question: "snmp.get", State: "DISPATCHED"})
+	var text, table, program strings.Builder
+	for _, err := range []error{Text(&text, in), CSV(&table, in), JSON(&program, in)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"5 questions asked: 1 answered, 1 absent, 1 stopped, 1 unknown, 1 under way. 3 not asked. 1 still to be asked. ",
+		"STILL TO BE ASKED 10-1006 Aldane Vela 3 (ICU 4): snmp.get "} {
+		if !strings.Contains(strings.Join(strings.Fields(text.String()), " "), want) {
+			t.Errorf("it does not say %q:\n%s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "No decision was made") {
+		t.Error("a waiting question is called an error")
+	}
+	if !strings.Contains(table.String(), "\n10-1006,Aldane Vela 3,ICU 4,snmp.get,QUEUED,") || strings.Count(table.String(), "10-1006") != 1 {
+		t.Errorf("table:\n%s", table.String())
+	}
+	if !strings.Contains(program.String(), `"waiting": 1`) || strings.Count(program.String(), `"10-1006"`) != 1 {
+		t.Errorf("for programs:\n%s", program.String())
+	}
+}
+
+func TestNoRowIsWiderThanAPageUnlessOneWordIs(t *testing.T) {
+	in := sample()
+	in.Tasks[1].Detail = strings.Repeat("überaus lange Rede ", 40)
+	in.Tasks[2].Detail = strings.Repeat("x", 300)
+	var text strings.Builder
+	if err := Text(&text, in); err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(text.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(row, "\n")); n > width && !strings.Contains(row, "xxx") {
+			t.Errorf("%d columns: %s", n, row)
+		}
+	}
+	if n := strings.Count(text.String(), "lange"); n != 40 {
+		t.Errorf("%d of 40 words came through", n)
+	}
+	word := strings.Repeat("y", width)
+	if diff := cmp.Diff([]string{"  a", "    " + word, "    b"}, wrap("  a "+word+" b  ")); diff != "" {
+		t.Error(diff)
+	}
+}
