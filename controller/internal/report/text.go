@@ -59,11 +59,10 @@ func Text(w io.Writer, in Input) error {
 	if len(counts) == 0 {
 		counts = []string{"none"}
 	}
-	waiting := ""
+	p.row(fmt.Sprintf("%d questions asked: %s. %d not asked.", n.Asked, strings.Join(counts, ", "), n.NotAsked))
 	if n.Waiting > 0 {
-		waiting = fmt.Sprintf(" %d still to be asked.", n.Waiting)
+		p.line("%d still to be asked.", n.Waiting)
 	}
-	p.line("%d questions asked: %s. %d not asked.%s", n.Asked, strings.Join(counts, ", "), n.NotAsked, waiting)
 	p.learned(in)
 	p.differences(in)
 	p.unanswered(in)
@@ -92,9 +91,14 @@ func (p *printer) line(format string, args ...any) {
 		}
 	}
 	for _, row := range wrap(fmt.Sprintf(format, args...)) {
-		if _, p.err = fmt.Fprintln(p.w, row); p.err != nil {
-			return
-		}
+		p.row(row)
+	}
+}
+
+// row writes one row as it is: scripts read the totals as one, however many counts there are.
+func (p *printer) row(row string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, row)
 	}
 }
 
