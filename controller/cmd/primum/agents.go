@@ -51,12 +51,15 @@ func (c *agentListCommand) Run(e *env) error {
 }
 
 type agentTokenCommand struct {
-	Agent string `arg:"" help:"Name of the agent that will enrol."`
+	Agent string `arg:"" help:"Agent that will enrol."`
 	To    string `help:"File, made with mode 0600. Defaults to standard output."`
 }
 
 // Run makes a token.
 func (c *agentTokenCommand) Run(e *env) error {
+	if err := free(c.To); err != nil {
+		return err
+	}
 	cl, err := e.dial()
 	if err != nil {
 		return err
@@ -75,6 +78,17 @@ func (c *agentTokenCommand) Run(e *env) error {
 		})
 	}
 	return e.show(r, func() { e.say("%s", r.GetToken()) })
+}
+
+// free refuses a file that is there, before anything is made that would go into it.
+func free(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return input("%s is there already, and was left as it is; give another name", path)
+	}
+	return nil
 }
 
 // writeNew writes a secret file; one that is there is not overwritten.
@@ -118,7 +132,7 @@ func (c *secretSetCommand) Run(e *env) error {
 	if len(text) < 1 || len(text) > 32 {
 		return input("the community has %d octets; 1 to 32 are allowed", len(text))
 	}
-	device := c.Device
+	device := tag(c.Device)
 	if c.Any {
 		device = "*"
 	}
@@ -133,6 +147,9 @@ func (c *secretSetCommand) Run(e *env) error {
 	for _, a := range all {
 		if a.GetName() != within("agents", c.Agent) {
 			continue
+		}
+		if len(a.GetSealingKey()) == 0 {
+			return input("agent %s has no key to seal to; it has not enrolled yet", c.Agent)
 		}
 		sealed, err := seal(a.GetSealingKey(), device, text)
 		if err != nil {

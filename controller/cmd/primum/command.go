@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/mattn/go-isatty"
 )
 
 // version of the program.
@@ -72,6 +74,7 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool
+	live     bool // standard output is a terminal
 	dial     func() (*client, error)
 }
 
@@ -97,6 +100,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	var open *client
 	e := &env{in: stdin, out: stdout, err: stderr, json: cli.Output == "json"}
+	if f, ok := stdout.(*os.File); ok {
+		e.live = isatty.IsTerminal(f.Fd())
+	}
 	e.dial = func() (*client, error) {
 		open, err = connect(cli)
 		return open, err

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +69,10 @@ func connect(cli commandLine) (*client, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", input("there is no %s; is the controller started, and is --home its data directory?", path)
 		}
-		return strings.TrimSpace(string(b)), err
+		if err != nil {
+			return "", input("%v; it is needed to reach the controller", err)
+		}
+		return strings.TrimSpace(string(b)), nil
 	}
 	address := cli.Server
 	if address == "" {
@@ -75,6 +80,9 @@ func connect(cli commandLine) (*client, error) {
 		if address, err = read("", "admin.address"); err != nil {
 			return nil, err
 		}
+	}
+	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+		return nil, input("the controller's address %q is not host:port, such as 127.0.0.1:7443", address)
 	}
 	pem, err := read(cli.Authority, "authority.crt")
 	if err != nil {
@@ -84,9 +92,12 @@ func connect(cli commandLine) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, input("the token file does not hold one token, and nothing else")
+	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(pem)) {
-		return nil, input("the authority's file holds no certificate")
+		return nil, input("the authority's file holds no certificate in PEM; it is authority.crt of the controller's data directory")
 	}
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots})),
 		grpc.WithPerRPCCredentials(bearer(token)), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
@@ -132,35 +143,52 @@ func explain(w io.Writer, c *client, err error) int {
 		fmt.Fprintln(w, "primum:", plain(err.Error()))
 		return exitFailed
 	}
-	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok {
-			words := list.Reason(info.GetReason()).Words()
-			fmt.Fprintf(w, "primum: refused: %s\n  %s %s\n", plain(info.GetReason()), words.What, words.Why)
-			if detail := info.GetMetadata()["detail"]; detail != "" {
-				fmt.Fprintf(w, "  In particular: %s\n", plain(detail))
-			}
-			fmt.Fprintf(w, "  %s\n", words.Do)
-			return exitRefused
-		}
-	}
 	switch s.Code() {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		address := ""
 		if c != nil {
-			address = " at " + c.address
+			address = " at " + plain(c.address)
 		}
-		fmt.Fprintf(w, "primum: the controller%s cannot be reached (%s). Check that it is running and that the address is right.\n", address, plain(s.Message()))
+		if s.Code() == codes.DeadlineExceeded {
+			fmt.Fprintf(w, "primum: the controller%s did not answer in time. It may have done what was asked: look before you try again.\n", address)
+			return exitUnreachable
+		}
+		fmt.Fprintf(w, "primum: the controller%s cannot be reached (%s). Check that it is running, that the address is right, and that authority.crt is its own.\n", address, plain(s.Message()))
 		return exitUnreachable
 	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists:
 		fmt.Fprintln(w, "primum:", plain(s.Message()))
 		return exitUsage
 	case codes.PermissionDenied, codes.Unauthenticated, codes.FailedPrecondition:
-		fmt.Fprintln(w, "primum: refused:", plain(s.Message()))
+		refusal(w, s)
 		return exitRefused
 	default:
 		fmt.Fprintln(w, "primum:", plain(s.Message()))
 		return exitFailed
 	}
+}
+
+// refusal prints what did not happen, why, and what to do. The words of a code are those of this program;
+// only a code that it does not know leaves the controller's own.
+func refusal(w io.Writer, s *status.Status) {
+	for _, d := range s.Details() {
+		info, ok := d.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(w, "primum: refused: %s\n", plain(info.GetReason()))
+		reason := list.Reason(info.GetReason())
+		if !slices.Contains(list.Reasons(), reason) {
+			break
+		}
+		words := reason.Words()
+		fmt.Fprintf(w, "  %s %s\n", words.What, words.Why)
+		if detail := info.GetMetadata()["detail"]; detail != "" {
+			fmt.Fprintf(w, "  In particular: %s\n", plain(detail))
+		}
+		fmt.Fprintf(w, "  %s\n", words.Do)
+		return
+	}
+	fmt.Fprintln(w, "primum: refused:", plain(s.Message()))
 }
 
 // refusedError ends a command that did what it was told, and found a no.

@@ -43,22 +43,28 @@ func (c *importCommand) Run(e *env) error {
 		fmt.Fprintf(e.err, "%s: %s\n", plain(place), plain(p.GetProblem()))
 	}
 	if n := len(r.GetProblems()); n > 0 {
+		if err := e.show(r, func() {}); err != nil {
+			return err
+		}
 		return input("%s has %d problems; nothing was taken. Correct them and import the file again.", c.File, n)
 	}
 	return e.show(r, func() {
 		if c.ValidateOnly {
-			e.say("Every row is good. Nothing was taken.")
+			e.say("Every row is good: %d devices would be new, %d changed, %d as before. Nothing was taken.", r.GetCreated(), r.GetUpdated(), r.GetUnchanged())
 			return
 		}
 		e.say("%d devices are new, %d changed, %d are as before.", r.GetCreated(), r.GetUpdated(), r.GetUnchanged())
 	})
 }
 
+// maxPages bounds a list: at 100 a page, a million entries.
+const maxPages = 10_000
+
 // pages reads a paged list to its end.
 func pages[T any](next func(token string) ([]T, string, error)) ([]T, error) {
 	var all []T
 	token := ""
-	for {
+	for range maxPages {
 		some, after, err := next(token)
 		if err != nil {
 			return nil, err
@@ -69,6 +75,7 @@ func pages[T any](next func(token string) ([]T, string, error)) ([]T, error) {
 		}
 		token = after
 	}
+	return nil, fmt.Errorf("the list has more than %d pages; the controller does not come to an end", maxPages)
 }
 
 type deviceListCommand struct{}
@@ -151,15 +158,16 @@ func (c *explainCommand) Run(e *env) error {
 			for _, ev := range x.GetEvidence() {
 				e.say("  evidence: %s", ev)
 			}
-			e.messages(x.GetMessages())
+			e.messages(x.GetMessages(), false)
 		}
 	})
 }
 
-func (e *env) messages(all []*adminv1.PlannedMessage) {
+// messages prints each message in words and, unless it is a summary, in hex.
+func (e *env) messages(all []*adminv1.PlannedMessage, summary bool) {
 	for _, m := range all {
 		e.say("      %s, %d octets", m.GetWords(), len(m.GetHex())/2)
-		for h := m.GetHex(); h != ""; {
+		for h := m.GetHex(); h != "" && !summary; {
 			n := min(64, len(h))
 			e.say("        %s", h[:n])
 			h = h[n:]

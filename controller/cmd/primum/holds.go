@@ -27,7 +27,7 @@ func (c *holdPlaceCommand) Run(e *env) error {
 	case c.All:
 		r.Scope = "all"
 	case c.Device != "":
-		r.Scope, r.Value = "device", c.Device
+		r.Scope, r.Value = "device", tag(c.Device)
 	case c.Model != "":
 		r.Scope, r.Value = "model", c.Model
 	default:

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	adminv1 "primum/proto/admin/v1"
 	list "primum/safetylists"
-	"primum/safetylists/permit"
 	"primum/safetylists/release"
 )
 
@@ -83,6 +79,9 @@ func (c *listReleaseCommand) Run(e *env) error {
 		return input("the site file cannot be read: %v", err)
 	}
 	now := time.Now().UTC().Truncate(time.Second)
+	if c.Days < 1 {
+		return input("--days is %d; a release is good for one day at least", c.Days)
+	}
 	src := release.Source{Number: c.Number, Issued: now, Expires: now.AddDate(0, 0, c.Days), Site: site, Files: map[string][]byte{}}
 	for _, f := range c.Files {
 		name := filepath.Base(f)
@@ -98,7 +97,7 @@ func (c *listReleaseCommand) Run(e *env) error {
 		return input("%v", err)
 	}
 	if err := os.WriteFile(c.Out, bundle, 0o644); err != nil {
-		return err
+		return input("the release cannot be written: %v", err)
 	}
 	e.say("Release %d of %d files is in %s. To publish: primum list publish %s", c.Number, len(src.Files), c.Out, c.Out)
 	return nil
@@ -126,104 +125,4 @@ func (c *listDigestsCommand) Run(e *env) error {
 		}
 	}
 	return nil
-}
-
-type keyCommands struct {
-	New keyNewCommand `cmd:"" help:"Make a key pair."`
-}
-
-type keyNewCommand struct {
-	Out string `required:"" help:"File for the private key; the public one goes into the same name with .pub."`
-}
-
-// Run makes a key pair.
-func (c *keyNewCommand) Run(e *env) error {
-	pub, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
-	if err := writeNew(c.Out, permit.FormatPrivate(key)+"\n"); err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.Out+".pub", []byte(permit.FormatPublic(pub)+"\n"), 0o644); err != nil {
-		return err
-	}
-	e.say("%s", permit.FormatPublic(pub))
-	return nil
-}
-
-type standingCommands struct {
-	Create standingCreateCommand `cmd:"" help:"Sign a standing approval and give it to the controller."`
-	List   standingListCommand   `cmd:"" help:"List standing approvals."`
-}
-
-type standingCreateCommand struct {
-	ID        string   `required:"" help:"Short name."`
-	Caller    string   `required:"" help:"Name of the token that may ask."`
-	Device    []string `required:"" help:"Asset tag, may be given again; * is every device of the site."`
-	Statement []string `required:"" help:"Allowance, may be given again. Each is named: a new one is not approved unread."`
-	PerDay    int      `required:"" help:"Questions in 24 hours."`
-	Days      int      `default:"30" help:"Days until it ends, at most 30."`
-	Key       string   `required:"" help:"File: the approver's private key."`
-	By        string   `required:"" help:"Name of the approver in the site file."`
-}
-
-// Run signs.
-func (c *standingCreateCommand) Run(e *env) error {
-	key, err := readKey(c.Key)
-	if err != nil {
-		return err
-	}
-	cl, err := e.dial()
-	if err != nil {
-		return err
-	}
-	rel, err := call(adminv1.NewListServiceClient(cl.conn).GetRelease, &adminv1.GetReleaseRequest{})
-	if err != nil {
-		return err
-	}
-	now := time.Now().UTC().Truncate(time.Second)
-	s := permit.Standing{ID: c.ID, Site: rel.GetSite(), Caller: c.Caller, Devices: c.Device, Statements: c.Statement, From: now, Until: now.AddDate(0, 0, c.Days), PerDay: c.PerDay}
-	if copy(s.List[:], rel.GetDigest()) != len(s.List) {
-		return fmt.Errorf("the controller gave no digest of the release in force")
-	}
-	doc, err := s.Encode()
-	if err != nil {
-		return err
-	}
-	if _, _, err := permit.DecodeStanding(doc); err != nil {
-		return input("%v", err)
-	}
-	r, err := call(adminv1.NewPlanServiceClient(cl.conn).CreateStandingApproval, &adminv1.CreateStandingApprovalRequest{Document: doc,
-		Signatures: []*adminv1.ApprovalSignature{{By: c.By, Signature: permit.Sign(permit.DomainStanding, key, doc)}}})
-	if err != nil {
-		return err
-	}
-	return e.show(r, func() { e.standing(r) })
-}
-
-func (e *env) standing(r *adminv1.StandingApproval) {
-	e.say("%s: %s may ask %d questions a day until %s", short(r.GetName()), r.GetCaller(), r.GetPerDay(), when(r.GetUntil()))
-}
-
-type standingListCommand struct{}
-
-// Run lists.
-func (c *standingListCommand) Run(e *env) error {
-	cl, err := e.dial()
-	if err != nil {
-		return err
-	}
-	all, err := pages(func(token string) ([]*adminv1.StandingApproval, string, error) {
-		r, err := call(adminv1.NewPlanServiceClient(cl.conn).ListStandingApprovals, &adminv1.ListStandingApprovalsRequest{PageToken: token})
-		return r.GetStandingApprovals(), r.GetNextPageToken(), err
-	})
-	if err != nil {
-		return err
-	}
-	return e.show(&adminv1.ListStandingApprovalsResponse{StandingApprovals: all}, func() {
-		for _, s := range all {
-			e.standing(s)
-		}
-	})
 }

@@ -1,21 +1,16 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/hex"
-	"os"
 	"strings"
 	"time"
 
 	adminv1 "primum/proto/admin/v1"
-	"primum/safetylists/frame"
-	"primum/safetylists/permit"
 )
 
 type planCommand struct {
 	Window  string `arg:"" help:"Approved time."`
-	Summary bool   `help:"Leave out the exact bytes."`
+	Summary bool   `help:"Leave out the bytes in hex."`
 }
 
 // Run plans.
@@ -38,15 +33,13 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 	for _, it := range p.GetItems() {
 		e.say("  %s  %s (%s)", short(it.GetDevice()), it.GetDeviceName(), it.GetPlace())
 		e.say("    %s, purpose %s, allowed by %s", it.GetQuestion(), it.GetPurpose(), strings.Join(it.GetStatements(), ", "))
-		if !summary {
-			e.messages(it.GetMessages())
-		}
+		e.messages(it.GetMessages(), summary)
 	}
 	e.say("")
 	e.say("WILL NOT BE ASKED")
 	for _, r := range p.GetRefusals() {
 		e.say("  %s  %s (%s) %s: %s", short(r.GetDevice()), r.GetDeviceName(), r.GetPlace(), r.GetQuestion(), r.GetReason())
-		e.say("    %s %s", r.GetWhy(), r.GetDo())
+		e.say("    %s %s %s", r.GetWhat(), r.GetWhy(), r.GetDo())
 		if r.GetDetail() != "" {
 			e.say("    In particular: %s", r.GetDetail())
 		}
@@ -91,7 +84,7 @@ func (c *plansListCommand) Run(e *env) error {
 
 type plansShowCommand struct {
 	Plan    string `arg:"" help:"Plan."`
-	Summary bool   `help:"Leave out the exact bytes."`
+	Summary bool   `help:"Leave out the bytes in hex."`
 }
 
 // Run shows.
@@ -105,80 +98,4 @@ func (c *plansShowCommand) Run(e *env) error {
 		return err
 	}
 	return e.show(p, func() { e.plan(p, c.Summary) })
-}
-
-type approveCommand struct {
-	Plan string `arg:"" help:"Plan."`
-	Key  string `required:"" help:"File: the approver's private key."`
-	By   string `required:"" help:"Name of the approver in the site file."`
-}
-
-// Run shows what the document itself says and signs that, whatever else the controller tells (H-009).
-func (c *approveCommand) Run(e *env) error {
-	key, err := readKey(c.Key)
-	if err != nil {
-		return err
-	}
-	cl, err := e.dial()
-	if err != nil {
-		return err
-	}
-	plans := adminv1.NewPlanServiceClient(cl.conn)
-	name := within("plans", c.Plan)
-	p, err := call(plans.GetPlan, &adminv1.GetPlanRequest{Name: name})
-	if err != nil {
-		return err
-	}
-	doc, digest, err := permit.DecodePlan(p.GetDocument())
-	if err != nil {
-		return refusedError{"the plan cannot be read, and was not signed: " + err.Error()}
-	}
-	if sha256.Sum256(p.GetDocument()) != [32]byte(digest) || string(digest[:]) != string(p.GetDigest()) || doc.ID != name {
-		return refusedError{"the controller shows another plan than the one asked for; nothing was signed"}
-	}
-	if !e.json {
-		if err := e.document(doc); err != nil {
-			return err
-		}
-	}
-	signed, err := call(plans.ApprovePlan, &adminv1.ApprovePlanRequest{Name: name, By: c.By, Signature: permit.Sign(permit.DomainPlan, key, p.GetDocument())})
-	if err != nil {
-		return err
-	}
-	return e.show(signed, func() {
-		e.say("Signed by %s: %d of %d. State %s.", c.By, len(signed.GetApprovedBy()), signed.GetApproversNeeded(), signed.GetState())
-		if signed.GetState() == "APPROVED" {
-			e.say("The run fires by itself when the approved time opens, at %s. To follow: primum watch plans/%s", when(signed.GetOpens()), short(name))
-		}
-	})
-}
-
-func (e *env) document(doc permit.Plan) error {
-	messages, octets := 0, 0
-	for _, it := range doc.Items {
-		all, err := frame.Messages(it.Query, frame.Example())
-		if err != nil {
-			return refusedError{"the plan holds a question that cannot be asked, and was not signed: " + err.Error()}
-		}
-		for _, m := range all {
-			messages++
-			octets += len(m.Bytes)
-		}
-		e.say("  %s  %s (%s) at %s: %s", it.Device.ID, it.Device.Name, it.Device.Place, it.Device.Address.String(), it.Query.String())
-	}
-	e.say("The document says: %d questions, %d messages, %d octets, from %s to %s; %d refused.", len(doc.Items), messages, octets,
-		doc.Opens.UTC().Format(time.DateTime), doc.Closes.UTC().Format(time.DateTime)+" UTC", len(doc.Refusals))
-	return nil
-}
-
-func readKey(path string) (ed25519.PrivateKey, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, input("the key cannot be read: %v", err)
-	}
-	key, err := permit.ParsePrivate(string(b))
-	if err != nil {
-		return nil, input("%s is not a private key: %v", path, err)
-	}
-	return key, nil
 }

@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -17,11 +18,15 @@ import (
 // writing direction.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
+		if unsafe(r) {
 			return '?'
 		}
 		return r
 	}, s)
+}
+
+func unsafe(r rune) bool {
+	return r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
 // paper is text in lines, made safe line by line.
@@ -29,6 +34,15 @@ func paper(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {
 		lines[i] = plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// escapedLines is JSON in lines, with the same meaning, made safe line by line.
+func escapedLines(doc string) string {
+	lines := strings.Split(doc, "\n")
+	for i := range lines {
+		lines[i] = escaped(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }
@@ -51,9 +65,25 @@ func (e *env) show(m proto.Message, text func()) error {
 	}
 	b, err := protojson.Marshal(m)
 	if err == nil {
-		_, err = fmt.Fprintln(e.out, string(b))
+		_, err = fmt.Fprintln(e.out, escaped(string(b)))
 	}
 	return err
+}
+
+// escaped keeps JSON the same document and makes it safe on a terminal: what plain takes away can stand
+// in strings alone, where an escape means the same.
+func escaped(doc string) string {
+	var b strings.Builder
+	for _, r := range doc {
+		if !unsafe(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", u)
+		}
+	}
+	return b.String()
 }
 
 // table prints rows in columns.
@@ -77,6 +107,17 @@ func when(t *timestamppb.Timestamp) string {
 		return "-"
 	}
 	return t.AsTime().UTC().Format(time.DateTime) + " UTC"
+}
+
+// tag takes the collection off a device's name, where an asset tag is asked for.
+func tag(name string) string { return strings.TrimPrefix(name, "devices/") }
+
+func tags(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, tag(n))
+	}
+	return out
 }
 
 // within puts the collection before a bare name.

@@ -22,7 +22,7 @@ type windowCreateCommand struct {
 	Zone       string        `required:"" help:"IANA zone, such as Europe/Vienna."`
 	Duration   time.Duration `required:"" help:"How long it is open."`
 	Agent      string        `required:"" help:"Agent that asks."`
-	Device     []string      `help:"Asset tag; may be given again. Defaults to every device."`
+	Device     []string      `sep:"none" help:"Asset tag; may be given again. Defaults to every device."`
 }
 
 // Run creates.
@@ -33,21 +33,38 @@ func (c *windowCreateCommand) Run(e *env) error {
 	}
 	text := strings.ReplaceAll(c.Recurrence, `\n`, "\n")
 	if text == "" {
-		opens := time.Now().Add(c.OpensIn + time.Second - 1).In(zone)
-		text = "DTSTART:" + opens.Format("20060102T150405")
+		if text, err = once(time.Now(), c.OpensIn, zone); err != nil {
+			return err
+		}
 	}
 	cl, err := e.dial()
 	if err != nil {
 		return err
 	}
 	w, err := call(adminv1.NewWindowServiceClient(cl.conn).CreateWindow, &adminv1.CreateWindowRequest{Window: &adminv1.Window{Name: within("windows", c.Name),
-		Recurrence: text, Zone: c.Zone, Duration: durationpb.New(c.Duration), Devices: c.Device, Agent: within("agents", c.Agent)}})
+		Recurrence: text, Zone: c.Zone, Duration: durationpb.New(c.Duration), Devices: tags(c.Device), Agent: within("agents", c.Agent)}})
 	if err != nil {
 		return err
 	}
 	return e.show(w, func() {
 		e.say("Approved time %s opens at %s, for %s. Now: primum plan %s", short(w.GetName()), when(w.GetNextOpens()), w.GetDuration().AsDuration().String(), short(w.GetName()))
 	})
+}
+
+// once is the recurrence of one opening, on a whole second. A wall clock that stands twice in the night
+// when clocks go back names no moment, and is not taken.
+func once(now time.Time, in time.Duration, zone *time.Location) (string, error) {
+	if in < 0 {
+		return "", input("--opens-in is %s; an approved time opens in the future", in)
+	}
+	const wall = "20060102T150405"
+	opens := now.Add(in + time.Second - 1).In(zone).Truncate(time.Second)
+	for _, other := range []time.Duration{-time.Hour, time.Hour} {
+		if opens.Add(other).Format(wall) == opens.Format(wall) {
+			return "", input("%s stands twice on the clock of %s that night; give another time, or --zone UTC", opens.Format(time.DateTime), zone)
+		}
+	}
+	return "DTSTART:" + opens.Format(wall), nil
 }
 
 type windowListCommand struct{}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	adminv1 "primum/proto/admin/v1"
+)
+
+// pollEvery is the pause between two looks at a plan whose run is waited for.
+const pollEvery = 500 * time.Millisecond
+
+// progress says in one line how far a run is. A question that is done was answered or not, or refused by
+// the agent before anything was sent.
+func progress(r *adminv1.Run) string {
+	order := []string{"ANSWERED", "ABSENT", "BUSY", "DECLINED", "DISTRESS", "REFUSED", "INCIDENT", "STOPPED", "UNKNOWN"}
+	total, done := uint32(0), uint32(0)
+	var others []string
+	for state, n := range r.GetTasks() {
+		total += n
+		if state == "QUEUED" || state == "DISPATCHED" {
+			continue
+		}
+		done += n
+		if !slices.Contains(order, state) {
+			others = append(others, state)
+		}
+	}
+	total = max(total, r.GetPlanned())
+	slices.Sort(others)
+	var parts []string
+	for _, state := range append(order, others...) {
+		if n := r.GetTasks()[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ToLower(state)))
+		}
+	}
+	if left := total - done; left > 0 {
+		parts = append(parts, fmt.Sprintf("%d to go", left))
+	}
+	if len(parts) == 0 {
+		return "no question"
+	}
+	return fmt.Sprintf("%d of %d asked: %s", done, total, strings.Join(parts, ", "))
+}
+
+type watchCommand struct {
+	Name    string        `arg:"" help:"Run, or plan whose run is waited for (plans/...)."`
+	Timeout time.Duration `default:"30m" help:"Give up after this time."`
+}
+
+// Run follows.
+func (c *watchCommand) Run(e *env) error {
+	if c.Timeout <= 0 {
+		return input("--timeout is %s; give a time such as 30m", c.Timeout)
+	}
+	cl, err := e.dial()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
+	name := within("runs", c.Name)
+	if strings.HasPrefix(c.Name, "plans/") {
+		if name, err = c.await(ctx, adminv1.NewPlanServiceClient(cl.conn)); err != nil {
+			return err
+		}
+	}
+	stream, err := adminv1.NewRunServiceClient(cl.conn).WatchRun(ctx, &adminv1.WatchRunRequest{Name: name})
+	if err != nil {
+		return err
+	}
+	last, err := e.follow(stream.Recv)
+	switch {
+	case err != nil && ctx.Err() != nil && last != nil:
+		return c.gaveUp("the run", last.GetState())
+	case err != nil:
+		return err
+	case last == nil:
+		return errors.New("the controller ended the watch without saying anything about the run")
+	}
+	switch state := last.GetState(); state {
+	case "SUCCEEDED", "PARTIAL":
+		return nil
+	case "CANCELLED", "EXPIRED":
+		return refusedError{"the run ended " + state + "; to see why: primum report " + short(name)}
+	default:
+		return refusedError{"the controller ended the watch, and the run is still " + state + "; watch it again"}
+	}
+}
+
+// follow prints each change until the stream ends, and returns the last state.
+func (e *env) follow(recv func() (*adminv1.Run, error)) (last *adminv1.Run, err error) {
+	shown := ""
+	if e.live && !e.json {
+		defer func() {
+			if shown != "" {
+				fmt.Fprintln(e.out)
+			}
+		}()
+	}
+	for {
+		r, err := recv()
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return last, err
+		}
+		last = r
+		line := plain(fmt.Sprintf("%s %s: %s", short(r.GetName()), r.GetState(), progress(r)))
+		if err := e.show(r, func() {
+			switch {
+			case line == shown:
+			case e.live:
+				fmt.Fprintf(e.out, "\r\x1b[K%s", line)
+			default:
+				e.say("%s", line)
+			}
+			shown = line
+		}); err != nil {
+			return last, err
+		}
+	}
+}
+
+// await polls a plan until its run is there.
+func (c *watchCommand) await(ctx context.Context, plans adminv1.PlanServiceClient) (string, error) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	state := ""
+	for {
+		one, cancel := context.WithTimeout(ctx, callTime)
+		p, err := plans.GetPlan(one, &adminv1.GetPlanRequest{Name: c.Name})
+		cancel()
+		switch {
+		case err != nil && ctx.Err() != nil && state != "":
+			return "", c.gaveUp("the plan", state)
+		case err != nil:
+			return "", err
+		case p.GetRun() != "":
+			return p.GetRun(), nil
+		case p.GetState() == "EXPIRED":
+			return "", refusedError{"the plan is EXPIRED: its approved time passed, and it was not carried out; was it approved in time?"}
+		}
+		state = p.GetState()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return "", c.gaveUp("the plan", state)
+		}
+	}
+}
+
+func (c *watchCommand) gaveUp(what, state string) error {
+	return refusedError{fmt.Sprintf("%s passed, and %s is still %s; to wait longer, give --timeout", c.Timeout, what, state)}
+}
