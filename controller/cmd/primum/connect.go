@@ -138,11 +138,13 @@ func explain(w io.Writer, c *client, err error) int {
 		fmt.Fprintln(w, "primum:", plain(no.words))
 		return exitRefused
 	}
-	s, ok := status.FromError(err)
-	if !ok {
+	// not status.FromError, which puts the whole chain of a wrapped error into the message
+	var of interface{ GRPCStatus() *status.Status }
+	if !errors.As(err, &of) {
 		fmt.Fprintln(w, "primum:", plain(err.Error()))
 		return exitFailed
 	}
+	s := of.GRPCStatus()
 	switch s.Code() {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		address := ""
