@@ -1,0 +1,180 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
+	"primum/safetylists/permit"
+	"primum/safetylists/release"
+)
+
+func TestAnApprovedTimeIsSentAsItWasGiven(t *testing.T) {
+	s := serve(t, answers{"CreateWindow": func(m proto.Message) (proto.Message, error) { return m.(*adminv1.CreateWindowRequest).GetWindow(), nil }})
+	out, complaints, code := s.primum(nil, "window", "create", "night", "--recurrence", `DTSTART:20270110T030000\nRRULE:FREQ=WEEKLY;BYDAY=MO,TU`, "--zone", "Europe/Vienna",
+		"--duration", "50s", "--agent", "a", "--device", "devices/10-1", "--device", "10-2")
+	want(t, "create", out+complaints, code, exitDone, "night", "50s", "primum plan night")
+	asked := &adminv1.CreateWindowRequest{Window: &adminv1.Window{Name: "windows/night", Recurrence: "DTSTART:20270110T030000\nRRULE:FREQ=WEEKLY;BYDAY=MO,TU", Zone: "Europe/Vienna",
+		Duration: durationpb.New(50 * time.Second), Devices: []string{"10-1", "10-2"}, Agent: "agents/a"}}
+	if diff := cmp.Diff(asked, one[*adminv1.CreateWindowRequest](t, s), protocmp.Transform()); diff != "" {
+		t.Errorf("request (-want +got):\n%s", diff)
+	}
+}
+
+func TestAHoldSaysItsScopeAndWhereItIsInForce(t *testing.T) {
+	for _, c := range []struct {
+		args         []string
+		scope, value string
+	}{
+		{[]string{"--device", "devices/10-1"}, "device", "10-1"}, {[]string{"--model", "Aldane/Vela 3"}, "model", "Aldane/Vela 3"},
+		{[]string{"--site", "demo"}, "site", "demo"}, {[]string{"--all"}, "all", ""},
+	} {
+		s := serve(t, answers{"PlaceHold": says(&adminv1.Hold{Name: "holds/7", State: "HELD", InForce: []string{"agents/a"}, Pending: []string{"agents/b"}})})
+		out, _, code := s.primum(nil, append([]string{"hold", "place", "--reason", "in use"}, c.args...)...)
+		want(t, c.scope, out, code, exitDone, "holds/7 HELD", "in force on: agents/a; not confirmed yet: agents/b")
+		if r := one[*adminv1.PlaceHoldRequest](t, s); r.GetScope() != c.scope || r.GetValue() != c.value || r.GetReason() != "in use" {
+			t.Errorf("%v: %v", c.args, r)
+		}
+	}
+}
+
+func TestAQuestionOnDemandHasAUUIDAndSaysItsOutcome(t *testing.T) {
+	answered := &adminv1.Task{Device: "devices/10-1", Question: "snmp.get", State: "ANSWERED", Facts: []*adminv1.Fact{{Field: "model", Value: "Vela 3", Origin: "sysDescr"}}}
+	s := serve(t, answers{"Probe": says(&adminv1.ProbeResponse{Task: answered})})
+	out, _, code := s.primum(nil, "probe", "10-1", "snmp.get")
+	want(t, "answered", out, code, exitDone, "10-1  snmp.get: ANSWERED", "model = Vela 3 (sysDescr)")
+	if r := one[*adminv1.ProbeRequest](t, s); uuid.Validate(r.GetRequestId()) != nil || r.GetDevice() != "devices/10-1" || r.GetKind() != "snmp.get" {
+		t.Errorf("request %v", r)
+	}
+	refused := &adminv1.Task{Device: "devices/10-1", State: "REFUSED", Reason: string(list.AddressMoved), Detail: "it is 02:00 now"}
+	s = serve(t, answers{"Probe": says(&adminv1.ProbeResponse{Task: refused})})
+	out, complaints, code := s.primum(nil, "probe", "10-1", "snmp.get")
+	want(t, "refused by the agent", out+complaints, code, exitRefused, "ADDRESS_MOVED", "belongs to something else", "it is 02:00 now")
+	// what may have been asked is looked up under its id, and not asked again
+	const id = "0e7b3c1c-6a10-4b9e-9d6a-5f4f0c2d7a11"
+	s = serve(t, answers{"Probe": fails(status.Error(codes.DeadlineExceeded, "late"))})
+	_, complaints, code = s.primum(nil, "probe", "10-1", "snmp.get", "--request-id", id)
+	want(t, "late", complaints, code, exitUnreachable, "whether the device was asked is not known", "--request-id "+id)
+	if n := len(s.asked()); n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+func TestAReportGoesToTheScreenOrToAFile(t *testing.T) {
+	for _, format := range []string{"text", "json", "csv"} {
+		s := serve(t, answers{"GetReport": says(&adminv1.Report{Content: "line 1\nline 2\n"})})
+		out, _, code := s.primum(nil, "report", "1", "--format", format)
+		if want(t, format, out, code, exitDone); out != "line 1\nline 2\n" {
+			t.Errorf("%s: %q", format, out)
+		}
+		if r := one[*adminv1.GetReportRequest](t, s); r.GetFormat() != format {
+			t.Errorf("asked for %s", r.GetFormat())
+		}
+		file := filepath.Join(t.TempDir(), "report")
+		out, _, code = s.primum(nil, "report", "1", "--format", format, "--to", file)
+		want(t, format, out, code, exitDone, file)
+		if b, err := os.ReadFile(file); err != nil || string(b) != "line 1\nline 2\n" {
+			t.Errorf("%s: %q, %v", format, b, err)
+		}
+	}
+}
+
+const allowance = `schema: primum-list/1
+name: aldane
+maker: Aldane
+dated: "2026-11-24"
+statements:
+  - id: aldane.allow
+    type: allow
+    product: {manufacturers: [Aldane], models: [Vela], versions: {compare: listed, is: ["1.0"]}}
+    purpose: identify
+    question: {kind: snmp.get, port: "161", oids: [1.3.6.1.2.1.1.1.0]}
+    expires: "2027-11-24"
+    evidence: [{kind: letter, title: T, publisher: P, date: "2026-01-01", says: S, seen: full, provenance: test}]
+`
+
+func TestAReleaseIsMadeFromFilesWithAKeyOfOnesOwnAndPublishedAsItIs(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "list.key")
+	public, complaints, code := command(nil, "key", "new", "--out", key)
+	want(t, "key", complaints, code, exitDone)
+	kept, err := os.ReadFile(key + ".pub")
+	info, statErr := os.Stat(key)
+	if err != nil || statErr != nil || string(kept) != public || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%q, %q, %v, %v", kept, public, err, statErr)
+	}
+	pub, err := permit.ParsePublic(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, complaints, code = command(nil, "key", "new", "--out", key)
+	want(t, "a key that is there", complaints, code, exitUsage, "is there already")
+	if after, err := os.ReadFile(key); err != nil || string(after) != string(before) {
+		t.Errorf("the key was overwritten: %v", err)
+	}
+	private, err := permit.ParsePrivate(string(before))
+	if err != nil || !pub.Equal(private.Public().(ed25519.PublicKey)) {
+		t.Fatalf("the two keys are not a pair: %v", err)
+	}
+
+	file := put(t, filepath.Join(dir, "aldane.yaml"), allowance)
+	out, complaints, code := command(nil, "list", "digests", file)
+	want(t, "digests", complaints, code, exitDone)
+	id, digest, _ := strings.Cut(strings.TrimSpace(out), " ")
+	parsed, err := list.Load("aldane.yaml", []byte(allowance))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := parsed.Statements[0]; id != "aldane.allow" || digest != fmt.Sprintf("%x", s.Digest) {
+		t.Errorf("digests: %s", out)
+	}
+	site := put(t, filepath.Join(dir, "site.yaml"), fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: S\npolicy: real\nmin_approvers: 1\napprovers: [{name: me, key: %q}]\n"+
+		"sign_offs: [{statement: %s, digest: %s, by: [me], on: \"2026-11-24\"}]\n", strings.TrimSpace(public), id, digest))
+	bundle := filepath.Join(dir, "bundle")
+	release1 := []string{"list", "release", "--number", "3", "--key", key, "--site", site, "--out", bundle}
+	_, complaints, code = command(nil, append(release1, put(t, filepath.Join(dir, "bad.yaml"), "schema: x\n"))...)
+	want(t, "a list that is none", complaints, code, exitUsage, "bad.yaml")
+	_, complaints, code = command(nil, append(release1, "--days", "0", file)...)
+	want(t, "no days", complaints, code, exitUsage, "--days")
+	out, complaints, code = command(nil, append(release1, "--days", "7", file)...)
+	want(t, "release", out+complaints, code, exitDone, "Release 3", "primum list publish "+bundle)
+	text, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := release.Open(text, pub)
+	if err != nil || r.Number != 3 || r.Expires.Sub(r.Issued) != 7*24*time.Hour || r.List.Site().Name != "demo" {
+		t.Fatalf("release %+v: %v", r, err)
+	}
+	s := serve(t, answers{"PublishRelease": says(&adminv1.ListRelease{Number: 3, Site: "demo", Digest: r.Digest[:]})})
+	out, _, code = s.primum(nil, "list", "publish", bundle)
+	want(t, "publish", out, code, exitDone, "Release 3 for site demo", r.Digest.String())
+	if got := one[*adminv1.PublishReleaseRequest](t, s); string(got.GetBundle()) != string(text) {
+		t.Error("another bundle was published")
+	}
+}
+
+func TestVersionIsSaidWithoutAController(t *testing.T) {
+	out, _, code := command(nil, "version")
+	if want(t, "version", out, code, exitDone); out != "primum "+version+"\n" {
+		t.Errorf("%q", out)
+	}
+}
