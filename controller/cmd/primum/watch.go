@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	adminv1 "primum/proto/admin/v1"
 )
 
@@ -76,7 +79,7 @@ func (c *watchCommand) Run(e *env) error {
 	}
 	last, err := e.follow(stream.Recv)
 	switch {
-	case err != nil && ctx.Err() != nil && last != nil:
+	case err != nil && last != nil && over(ctx, err):
 		return c.gaveUp("the run", last.GetState())
 	case err != nil:
 		return err
@@ -138,7 +141,7 @@ func (c *watchCommand) await(ctx context.Context, plans adminv1.PlanServiceClien
 		p, err := plans.GetPlan(one, &adminv1.GetPlanRequest{Name: c.Name})
 		cancel()
 		switch {
-		case err != nil && ctx.Err() != nil && state != "":
+		case err != nil && state != "" && over(ctx, err):
 			return "", c.gaveUp("the plan", state)
 		case err != nil:
 			return "", err
@@ -154,6 +157,13 @@ func (c *watchCommand) await(ctx context.Context, plans adminv1.PlanServiceClien
 			return "", c.gaveUp("the plan", state)
 		}
 	}
+}
+
+// over reports whether a call failed because the time of the whole watch is up. The controller holds the
+// same deadline, and its word on it can come a moment before our own clock says so.
+func over(ctx context.Context, err error) bool {
+	end, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && status.Code(err) == codes.DeadlineExceeded && time.Until(end) < time.Second
 }
 
 func (c *watchCommand) gaveUp(what, state string) error {
