@@ -48,7 +48,7 @@ func progress(r *adminv1.Run) string {
 	if len(parts) == 0 {
 		return "no question"
 	}
-	return fmt.Sprintf("%d of %d asked: %s", done, total, strings.Join(parts, ", "))
+	return fmt.Sprintf("%d of %d done: %s", done, total, strings.Join(parts, ", "))
 }
 
 type watchCommand struct {

@@ -38,9 +38,9 @@ func TestProgressSaysWhatIsDoneAndWhatIsToGo(t *testing.T) {
 		run  *adminv1.Run
 		want string
 	}{
-		{runOf("RUNNING", map[string]uint32{"ANSWERED": 10, "ABSENT": 1, "REFUSED": 1, "QUEUED": 8, "DISPATCHED": 1}), "12 of 21 asked: 10 answered, 1 absent, 1 refused, 9 to go"},
-		{runOf("PENDING", nil), "0 of 21 asked: 21 to go"},
-		{runOf("SUCCEEDED", map[string]uint32{"ANSWERED": 20, "OF_NEXT_YEAR": 1}), "21 of 21 asked: 20 answered, 1 of_next_year"},
+		{runOf("RUNNING", map[string]uint32{"ANSWERED": 10, "ABSENT": 1, "REFUSED": 1, "QUEUED": 8, "DISPATCHED": 1}), "12 of 21 done: 10 answered, 1 absent, 1 refused, 9 to go"},
+		{runOf("PENDING", nil), "0 of 21 done: 21 to go"},
+		{runOf("SUCCEEDED", map[string]uint32{"ANSWERED": 20, "OF_NEXT_YEAR": 1}), "21 of 21 done: 20 answered, 1 of_next_year"},
 		{&adminv1.Run{}, "no question"},
 	} {
 		if got := progress(c.run); got != c.want {
@@ -58,11 +58,11 @@ func TestWatchPrintsOneLineForEachChangeAndEndsAsTheRunDid(t *testing.T) {
 		says   string
 	}{
 		"succeeded": {[]*adminv1.Run{runOf("RUNNING", half), runOf("RUNNING", half), runOf("SUCCEEDED", full)}, exitDone,
-			"1 RUNNING: 10 of 21 asked: 10 answered, 11 to go\n1 SUCCEEDED: 21 of 21 asked: 21 answered\n", ""},
-		"partial":            {[]*adminv1.Run{runOf("PARTIAL", half)}, exitDone, "1 PARTIAL: 10 of 21 asked: 10 answered, 11 to go\n", ""},
-		"cancelled":          {[]*adminv1.Run{runOf("CANCELLED", full)}, exitRefused, "1 CANCELLED: 21 of 21 asked: 21 answered\n", "ended CANCELLED"},
-		"expired":            {[]*adminv1.Run{runOf("EXPIRED", full)}, exitRefused, "1 EXPIRED: 21 of 21 asked: 21 answered\n", "ended EXPIRED"},
-		"ended in mid run":   {[]*adminv1.Run{runOf("HELD", half)}, exitRefused, "1 HELD: 10 of 21 asked: 10 answered, 11 to go\n", "still HELD"},
+			"1 RUNNING: 10 of 21 done: 10 answered, 11 to go\n1 SUCCEEDED: 21 of 21 done: 21 answered\n", ""},
+		"partial":            {[]*adminv1.Run{runOf("PARTIAL", half)}, exitDone, "1 PARTIAL: 10 of 21 done: 10 answered, 11 to go\n", ""},
+		"cancelled":          {[]*adminv1.Run{runOf("CANCELLED", full)}, exitRefused, "1 CANCELLED: 21 of 21 done: 21 answered\n", "ended CANCELLED"},
+		"expired":            {[]*adminv1.Run{runOf("EXPIRED", full)}, exitRefused, "1 EXPIRED: 21 of 21 done: 21 answered\n", "ended EXPIRED"},
+		"ended in mid run":   {[]*adminv1.Run{runOf("HELD", half)}, exitRefused, "1 HELD: 10 of 21 done: 10 answered, 11 to go\n", "still HELD"},
 		"nothing ever comes": {nil, exitFailed, "", "without saying anything"},
 	} {
 		s := serve(t, answers{})
@@ -90,7 +90,7 @@ func TestWatchRewritesItsLineOnATerminal(t *testing.T) {
 	if err != nil || last.GetState() != "SUCCEEDED" {
 		t.Fatalf("%v: %v", last, err)
 	}
-	if want := "\r\x1b[K1 RUNNING?[2J: 0 of 21 asked: 21 to go\r\x1b[K1 SUCCEEDED: 21 of 21 asked: 21 answered\n"; out.String() != want {
+	if want := "\r\x1b[K1 RUNNING?[2J: 0 of 21 done: 21 to go\r\x1b[K1 SUCCEEDED: 21 of 21 done: 21 answered\n"; out.String() != want {
 		t.Errorf("%q, not %q", out.String(), want)
 	}
 }
