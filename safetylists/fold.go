@@ -1,6 +1,7 @@
 package safetylists
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,6 +30,13 @@ func fold(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// SameName reports whether two names are spellings of one: case, accents and white space do not count, nor
+// white space around a slash, as in "maker/model". Two empty names are the same.
+func SameName(a, b string) bool {
+	x, y := strings.Split(a, "/"), strings.Split(b, "/")
+	return slices.EqualFunc(x, y, func(a, b string) bool { return fold(a) == fold(b) })
 }
 
 // isFolded lets names that were folded before pass without allocating.

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"strings"
 	"time"
 
 	list "primum/safetylists"
@@ -39,20 +38,21 @@ type Hold struct {
 }
 
 // stops reports whether the hold stops the device at the site. A kind that is not known stops
-// everything: a newer controller means something by it.
+// everything: a newer controller means something by it. Names are compared as the controller does
+// (package hold): one that covers a device there and not here would stop nothing that is under way.
 func (h Hold) stops(d list.Device, site string) bool {
 	switch h.Kind {
 	case HoldDevice:
 		return h.Value == d.ID
 	case HoldModel:
 		for _, c := range d.Claims {
-			if strings.EqualFold(h.Value, c.Manufacturer+"/"+c.Model) {
+			if list.SameName(h.Value, c.Manufacturer+"/"+c.Model) {
 				return true
 			}
 		}
 		return false
 	case HoldSite:
-		return h.Value == site || h.Value == "sites/"+site
+		return list.SameName(h.Value, site) || list.SameName(h.Value, "sites/"+site)
 	default:
 		return true
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	list "primum/safetylists"
 )
 
 // Scope is what a hold stops.
@@ -60,10 +62,10 @@ func (h Hold) Covers(s Subject) bool {
 	case Device:
 		return h.Value == s.Tag
 	case Site:
-		return same(h.Value, s.Site)
+		return list.SameName(h.Value, s.Site)
 	case Model:
 		for _, m := range s.Models {
-			if same(h.Value, m) {
+			if list.SameName(h.Value, m) {
 				return true
 			}
 		}
@@ -71,17 +73,6 @@ func (h Hold) Covers(s Subject) bool {
 	default:
 		return true
 	}
-}
-
-func same(a, b string) bool {
-	fold := func(s string) string {
-		parts := strings.Split(strings.ToLower(s), "/")
-		for i, p := range parts {
-			parts[i] = strings.Join(strings.Fields(p), " ")
-		}
-		return strings.Join(parts, "/")
-	}
-	return fold(a) == fold(b)
 }
 
 // First returns the first hold that covers the subject.

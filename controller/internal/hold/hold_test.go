@@ -9,7 +9,7 @@ func TestCovers(t *testing.T) {
 		want         bool
 	}{
 		{"device", "10-1", true}, {"device", "10-2", false}, {"model", "acme/monitor 7", true}, {"model", "Bolt / M7", true},
-		{"model", "acme/monitor 8", false}, {"site", "north", true}, {"site", "south", false}, {"all", "", true},
+		{"model", "acme/monitor 8", false}, {"model", " ácme / MONITOR 7 ", true}, {"site", "north", true}, {"site", " NORTH ", true}, {"site", "south", false}, {"all", "", true},
 	} {
 		h, err := New(c.scope, c.value, "it beeps")
 		if err != nil {
