@@ -8,6 +8,7 @@ import (
 	"primum/controller/internal/hold"
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
 )
 
 type holdService struct {
@@ -21,10 +22,8 @@ func (s *holdService) PlaceHold(ctx context.Context, r *adminv1.PlaceHoldRequest
 	if err != nil {
 		return nil, bad("%v", err)
 	}
-	if h.Scope == hold.Device {
-		if _, err := s.Store.Device(ctx, h.Value); err != nil {
-			return nil, s.failed(err, "device "+h.Value)
-		}
+	if err := s.coversSomething(ctx, h); err != nil {
+		return nil, err
 	}
 	req, result, done, err := s.request(ctx, r.GetRequestId(), r)
 	if err != nil {
@@ -41,6 +40,45 @@ func (s *holdService) PlaceHold(ctx context.Context, r *adminv1.PlaceHoldRequest
 	}
 	s.Bell.Ring()
 	return s.hold(ctx, placed)
+}
+
+// coversSomething refuses a hold that stops nothing, as one with a name mistyped: whoever placed it would
+// believe the devices to be left alone.
+func (s *holdService) coversSomething(ctx context.Context, h hold.Hold) error {
+	if h.Scope == hold.All {
+		return nil
+	}
+	site := ""
+	if r, _, no := s.Safety.Current(s.Now()); no == nil {
+		site = r.List.Site().Name
+	}
+	kept, err := s.Store.Devices(ctx, "", 0)
+	if err != nil {
+		return s.failed(err, "devices")
+	}
+	known, err := s.knowledge(ctx, "")
+	if err != nil {
+		return s.failed(err, "devices")
+	}
+	for _, d := range kept {
+		u, err := known.unit(d)
+		if err != nil {
+			return s.failed(err, "device "+d.Tag)
+		}
+		if h.Covers(subject(u.device, site)) {
+			return nil
+		}
+	}
+	return bad("no hold was placed: no device in the inventory is covered by %s %q; correct the name, or hold all", h.Scope, h.Value)
+}
+
+// subject is a device by every name that a source gives it.
+func subject(d list.Device, site string) hold.Subject {
+	s := hold.Subject{Tag: d.ID, Site: site}
+	for _, c := range d.Claims {
+		s.Models = append(s.Models, c.Manufacturer+"/"+c.Model)
+	}
+	return s
 }
 
 // LiftHold implements the call.

@@ -165,12 +165,8 @@ func (s *probeService) held(ctx context.Context, d list.Device, site string) (*l
 	if err != nil {
 		return nil, err
 	}
-	subject := hold.Subject{Tag: d.ID, Site: site}
-	for _, c := range d.Claims {
-		subject.Models = append(subject.Models, c.Manufacturer+"/"+c.Model)
-	}
 	for _, h := range kept {
-		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(subject) {
+		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(subject(d, site)) {
 			return list.Refuse(list.Held, h.Reason), nil
 		}
 	}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"primum/controller/internal/bell"
+	"primum/controller/internal/safety"
+	"primum/controller/internal/store"
+	adminv1 "primum/proto/admin/v1"
+)
+
+// office is an API on a real store with some devices and without a safety list.
+func office(t *testing.T, tags ...string) *API {
+	t.Helper()
+	db, err := store.Open(t.Context(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	lists, err := safety.Open(t.Context(), db, make(ed25519.PublicKey, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &API{Store: db, Safety: lists, Bell: &bell.Bell{}, Online: func(string) bool { return false }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	text := "asset_tag,manufacturer,model\n"
+	for _, tag := range tags {
+		text += tag + ",Dräger,Delta " + tag + "\n"
+	}
+	if r, err := (&inventoryService{API: a}).ImportDevices(t.Context(), &adminv1.ImportDevicesRequest{Csv: []byte(text)}); err != nil || len(r.GetProblems()) > 0 || int(r.GetCreated()) != len(tags) {
+		t.Fatal(r, err)
+	}
+	return a
+}
+
+func TestAHoldThatWouldStopNothingIsNotPlaced(t *testing.T) {
+	a := office(t, "10-1", "10-2")
+	s := &holdService{API: a}
+	place := func(scope, value string) error {
+		_, err := s.PlaceHold(context.Background(), &adminv1.PlaceHoldRequest{Scope: scope, Value: value, Reason: "it beeps"})
+		return err
+	}
+	for _, c := range [][2]string{{"device", "10-3"}, {"model", "Dräger/Delta"}, {"model", "Drager/Delta 10-3"}, {"site", "nowhere"}} {
+		if err := place(c[0], c[1]); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "no hold was placed") {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	if _, holds, err := a.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 0 {
+		t.Errorf("%v %v", holds, err)
+	}
+	for _, c := range [][2]string{{"device", "10-1"}, {"model", " drager / DELTA 10-2"}, {"all", ""}} {
+		if err := place(c[0], c[1]); err != nil {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	if version, holds, err := a.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 3 || version != 3 {
+		t.Errorf("version %d, %v %v", version, holds, err)
+	}
+}
+
+func TestAListOfManyPagesIsReadOnceAndToItsEnd(t *testing.T) {
+	tags := []string{"a", "b", "c", "d", "e"}
+	s := &inventoryService{API: office(t, tags...)}
+	var got []string
+	token := ""
+	for range len(tags) + 1 {
+		r, err := s.ListDevices(t.Context(), &adminv1.ListDevicesRequest{PageSize: 2, PageToken: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range r.GetDevices() {
+			got = append(got, d.GetAssetTag())
+		}
+		if token = r.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	if strings.Join(got, "") != "abcde" || token != "" {
+		t.Errorf("%v, then %q", got, token)
+	}
+	if _, err := s.ListDevices(t.Context(), &adminv1.ListDevicesRequest{PageToken: "!"}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("a token that is none: %v", err)
+	}
+}
