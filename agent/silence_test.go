@@ -131,6 +131,37 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 	}
 }
 
+// H-018: an agent whose clock is a little behind the controller's gets permits that are not valid yet by its
+// own time. It waits, and asks no moment too early.
+func TestAPermitThatIsNotValidYetIsWaitedForAndNotUsedEarly(t *testing.T) {
+	address := netip.MustParseAddrPort("127.0.0.1:11115")
+	for name, c := range map[string]struct {
+		opens  time.Duration
+		permit func(*permit.Permit)
+		start  func(*papertest.Papers) time.Time
+	}{
+		"the approved time": {1500 * time.Millisecond, nil, func(p *papertest.Papers) time.Time { return p.Plan.Opens }},
+		"the permit": {-time.Second, func(p *permit.Permit) { p.From = p.From.Add(2500 * time.Millisecond) },
+			func(p *papertest.Papers) time.Time { return p.Now.Add(1500 * time.Millisecond) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := papertest.Make(t, time.Now(), papertest.Options{Address: address, Question: `{kind: dicom.echo, port: "11115", calling_ae: PRIMUM}`, Opens: c.opens})
+			h := newAgent(t, p, nil)
+			h.hand()
+			h.order(p.Permit(t, c.permit))
+			// nobody listens there: asked, and absent
+			if got := h.outcome(); got.State != evidence.Absent {
+				t.Fatalf("%+v", got)
+			}
+			for _, r := range h.records() {
+				if r.Kind == evidence.Started && r.At.Before(c.start(p)) {
+					t.Errorf("begun at %s, and valid from %s", r.At, c.start(p))
+				}
+			}
+		})
+	}
+}
+
 // H-035: without a live lease nothing is sent; with one the same task is asked, so it was the lease
 // that kept it back.
 func TestNothingIsSentWithoutALease(t *testing.T) {

@@ -126,6 +126,10 @@ type Verdict struct {
 func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	refuse := func(r *list.Refusal) Verdict { return Verdict{Refusal: r} }
 	dev := t.Device()
+	// A clock that is a little behind the controller's waits, and is never early by its own time (H-018).
+	if start := t.Starts(); at.Before(start) && start.Sub(at) <= MaxSkew {
+		return Verdict{Again: start}
+	}
 	limits, r := g.decide(t, at)
 	if r != nil {
 		return refuse(r)
@@ -175,7 +179,8 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	return g.consume(t, limits, names, at)
 }
 
-// consume writes the record that spends the permit, and looks once more whether it may go on.
+// consume writes the record that spends the permit. Whether it may still go on is asked once more after
+// that, by wire, before the first octet (Ticket.Leave).
 func (g *Guard) consume(t task.Task, limits list.Limits, names []string, at time.Time) Verdict {
 	order, ordinal := t.Order()
 	dev := t.Device()

@@ -82,6 +82,14 @@ func (t Task) Valid(at time.Time) *list.Refusal {
 	return nil
 }
 
+// Starts is the first moment at which the permit may be used.
+func (t Task) Starts() time.Time {
+	if t.plan.Opens.After(t.permit.From) {
+		return t.plan.Opens
+	}
+	return t.permit.From
+}
+
 // ID returns the permit's identity.
 func (t Task) ID() permit.ID { return t.permit.ID }
 
