@@ -98,6 +98,21 @@ type PlanRefusal struct {
 	Statements []string    `json:"statements,omitempty"`
 }
 
+// Busy is about how long the plan takes: a device is asked one question after the other with its gap
+// between them (G8), devices are asked side by side.
+func (p Plan) Busy() time.Duration {
+	busy := map[string]time.Duration{}
+	var longest time.Duration
+	for _, it := range p.Items {
+		if busy[it.Device.ID] > 0 {
+			busy[it.Device.ID] += it.Limits.Gap
+		}
+		busy[it.Device.ID] += it.Limits.Reply
+		longest = max(longest, busy[it.Device.ID])
+	}
+	return longest
+}
+
 // Encode returns the canonical bytes of the plan.
 func (p Plan) Encode() ([]byte, error) {
 	p.Schema = planSchema

@@ -72,8 +72,6 @@ func (c *approveCommand) Run(e *env) error {
 func (e *env) document(doc permit.Plan, digest permit.Digest, summary bool) error {
 	e.say("The document of %s, site %s, for %s:", doc.ID, doc.Site, doc.Caller)
 	messages, octets := 0, 0
-	busy := map[string]time.Duration{}
-	var longest time.Duration
 	for _, it := range doc.Items {
 		all, err := frame.Messages(it.Query, frame.Example())
 		if err != nil {
@@ -88,15 +86,9 @@ func (e *env) document(doc permit.Plan, digest permit.Digest, summary bool) erro
 			shown = append(shown, &adminv1.PlannedMessage{Hex: hex.EncodeToString(m.Bytes), Words: m.Words})
 		}
 		e.messages(shown, summary)
-		// a device is asked one question after the other, devices side by side (G8)
-		if busy[it.Device.ID] > 0 {
-			busy[it.Device.ID] += it.Limits.Gap
-		}
-		busy[it.Device.ID] += it.Limits.Reply
-		longest = max(longest, busy[it.Device.ID])
 	}
 	e.say("The document says: %d questions, %d messages, %d octets, about %s, from %s to %s; %d refused.", len(doc.Items), messages, octets,
-		longest.Round(time.Second).String(), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
+		doc.Busy().Round(time.Second).String(), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
 	e.say("Digest %s, of list release %s", digest.String(), doc.List.String())
 	return nil
 }

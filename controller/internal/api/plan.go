@@ -14,7 +14,6 @@ import (
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
 	list "primum/safetylists"
-	"primum/safetylists/frame"
 	"primum/safetylists/permit"
 	"primum/safetylists/release"
 )
@@ -146,31 +145,19 @@ func (s *planService) get(ctx context.Context, name string) (*adminv1.Plan, erro
 		return nil, s.failed(err, "plan "+name)
 	}
 	out.Document = p.Document
-	busy := map[string]time.Duration{}
-	var longest time.Duration
 	for _, it := range doc.Items {
 		ms, err := messages(it.Query)
 		if err != nil {
 			return nil, s.failed(err, "plan "+name)
 		}
-		all, err := frame.Messages(it.Query, frame.Example())
-		if err != nil {
-			return nil, s.failed(err, "plan "+name)
+		for _, m := range ms {
+			out.Octets += uint32(len(m.GetHex()) / 2)
 		}
-		for _, m := range all {
-			out.Octets += uint32(len(m.Bytes))
-		}
-		out.Messages += uint32(len(all))
-		// the pauses between conversations are what takes the time, device by device
-		if busy[it.Device.ID] > 0 {
-			busy[it.Device.ID] += it.Limits.Gap
-		}
-		busy[it.Device.ID] += it.Limits.Reply
-		longest = max(longest, busy[it.Device.ID])
+		out.Messages += uint32(len(ms))
 		out.Items = append(out.Items, &adminv1.PlanItem{Device: "devices/" + it.Device.ID, DeviceName: it.Device.Name, Place: it.Device.Place,
 			Question: it.Query.String(), Purpose: string(it.Purpose), Statements: it.Statements, Messages: ms})
 	}
-	out.Busy = durationpb.New(longest)
+	out.Busy = durationpb.New(doc.Busy())
 	for _, no := range doc.Refusals {
 		w := no.Reason.Words()
 		out.Refusals = append(out.Refusals, &adminv1.PlanRefusal{Device: "devices/" + no.Device, DeviceName: no.Name, Place: no.Place, Question: no.Question,
