@@ -14,23 +14,20 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"primum/plugins/lab"
+	"primum/plugins/lab/namespace"
 )
 
-const inside = "PRIMUM_TEST_NAMESPACE"
-
-// TestMain builds the programs, and runs the tests in a network namespace that has nothing but loopback.
+// TestMain builds the programs, and runs the tests in a network namespace of their own.
 func TestMain(m *testing.M) {
-	if os.Getenv(inside) != "" {
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "bring up loopback: %v: %s\n", err, out)
-			os.Exit(1)
-		}
-		os.Exit(m.Run())
+	if _, inside := namespace.Word(); !inside {
+		os.Exit(outside())
 	}
-	os.Exit(outside())
+	if err := namespace.Up(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
 }
 
 func outside() int {
@@ -43,26 +40,7 @@ func outside() int {
 		fmt.Fprintln(os.Stderr, "build the programs:", err)
 		return 1
 	}
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"="+bin)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		attr := cmd.SysProcAttr
-		attr.Cloneflags |= syscall.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}}
-		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
-	}
-	err = cmd.Run()
-	if err == nil {
-		return 0
-	}
-	if cmd.ProcessState != nil {
-		return max(cmd.ProcessState.ExitCode(), 1)
-	}
-	fmt.Fprintln(os.Stderr, "make a network namespace for the tests:", err)
-	return 1
+	return namespace.Again(bin)
 }
 
 func build(bin string) error {
@@ -92,7 +70,10 @@ func build(bin string) error {
 		run("-modfile=proto/tools/grpcurl.mod", "-o", filepath.Join(bin, "grpcurl"), "github.com/fullstorydev/grpcurl/cmd/grpcurl"))
 }
 
-func program(name string) string { return filepath.Join(os.Getenv(inside), name) }
+func program(name string) string {
+	bin, _ := namespace.Word()
+	return filepath.Join(bin, name)
+}
 
 // process is one that the test started; it ends with the test.
 type process struct {
