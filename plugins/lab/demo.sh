@@ -19,8 +19,13 @@ end() {
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
 	for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
 }
-if [ -e "$dir/pids" ]; then
-	echo "An earlier demo was left running (KEEP=1). End it first: kill $(cat "$dir/pids")  then: rm $dir/pids" >&2
+# A number of a process may have gone to another one since: only those that run our programs are named.
+left=""
+for pid in $(cat "$dir/pids" 2>/dev/null || true); do
+	case $(readlink "/proc/$pid/exe" 2>/dev/null || true) in "$bin"/*) left="$left $pid" ;; esac
+done
+if [ -n "$left" ]; then
+	echo "An earlier demo was left running (KEEP=1). End it first: kill$left" >&2
 	exit 1
 fi
 rm -rf "$dir"
@@ -129,6 +134,6 @@ It goes on running. What to try next:
   $bin/primum report $run --format json
   $bin/lab transcript --dir $dir/lab 10-1001
 Admin API: $(cat "$dir/controller/admin.address"), control plane: $(cat "$dir/controller/control.address")
-To end it: kill ${pids[*]}; rm $dir/pids
+To end it: kill ${pids[*]}
 TEXT
 fi
