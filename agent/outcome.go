@@ -64,6 +64,9 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 		if s.Refusal != nil {
 			r.Reason = s.Refusal.Reason
 		}
+		if r.Reason == list.SourceNotPermitted { // found before anything was dialled
+			r.State = evidence.Refused
+		}
 		return r
 	case wire.TimedOut, wire.ClosedByDevice:
 		switch {

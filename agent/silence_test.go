@@ -45,6 +45,7 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 	}{
 		"refused by a deny of the agent's own list": {options: papertest.Options{Extra: denyTestmodel}, want: list.Denied},
 		"unknown version":            {options: papertest.Options{Device: func(d *list.Device) { d.Claims[0].Version = "" }}, want: list.VersionUnknown},
+		"asked from an address that the allowance does not name": {options: papertest.Options{Condition: "  sources: [10.1.2.0/24]\n"}, want: list.SourceNotPermitted},
 		"unknown product":            {options: papertest.Options{Device: func(d *list.Device) { d.Claims[0].Model = "Other" }}, want: list.NotApproved},
 		"not known to be out of use": {options: papertest.Options{Device: func(d *list.Device) { d.Class = list.LifeSupport }}, want: list.InUseUnknown},
 		"held: device":               {after: hold(controlv1.HoldScope_KIND_DEVICE, "10-1"), want: list.Held},

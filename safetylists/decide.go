@@ -2,114 +2,142 @@ package safetylists
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 )
 
 // Decision is the answer to one question about one device at one moment. The zero value refuses.
 type Decision struct {
 	Reason     Reason
-	Statements []string // ids of the statements that decided; the first one is the chief one
-	Detail     string   // for a person
-	Limits     Limits   // when allowed
-	Purpose    Purpose  // when allowed
+	Statements []string       // ids of the statements that decided, at most eight; the first one is the chief one
+	Limits     Limits         // when allowed
+	Purpose    Purpose        // when allowed
+	Sources    []netip.Prefix // when allowed: the only addresses it may be asked from; none: any
+	detail     words
+}
+
+// words is a detail in pieces, so that a decision that nobody reads costs no memory.
+type words [4]string
+
+// Refused makes the decision of somebody who refuses before the list is asked.
+func Refused(r Reason, detail string) Decision { return Decision{Reason: r, detail: words{detail}} }
+
+// Detail says what in particular, for a person. Empty: nothing but the words of the reason.
+func (d Decision) Detail() string {
+	return d.detail[0] + d.detail[1] + d.detail[2] + d.detail[3]
+}
+
+// Equal reports whether both decide the same, for the same reasons.
+func (d Decision) Equal(e Decision) bool {
+	return d.Reason == e.Reason && d.Limits == e.Limits && d.Purpose == e.Purpose && d.detail == e.detail &&
+		slices.Equal(d.Statements, e.Statements) && slices.Equal(d.Sources, e.Sources)
 }
 
 // Allowed reports whether the question may be asked.
 func (d Decision) Allowed() bool { return d.Reason == Allowed && d.Limits.Messages > 0 }
 
-// Decide says whether q may be put to d at the moment at. The order is deny, forbid_port, allow,
-// else refuse (DESIGN 6.4). It never panics, and knowing less about d never turns a refusal into an
-// allowance.
+// Decide says whether q may be put to d at the moment at. The order is deny, forbid_port,
+// stack_hazard, allow, else refuse (DESIGN 6.4). It never panics, and knowing less about d never turns
+// a refusal into an allowance.
 func (l *List) Decide(d Device, q Query, at time.Time) Decision {
+	s := Know(d)
+	return l.DecideKnown(&s, q, at)
+}
+
+// DecideKnown is [List.Decide] about a device that was made ready by [Know]. It allocates nothing unless
+// several statements decide together.
+func (l *List) DecideKnown(s *Subject, q Query, at time.Time) Decision {
 	if l == nil || !l.loaded {
 		return Decision{Reason: NoList}
 	}
 	if q.Kind() == "" {
-		return Decision{Reason: QuestionUnapproved, Detail: "no question was given"}
+		return Decision{Reason: QuestionUnapproved, detail: words{"no question was given"}}
 	}
-	if dec, refused := l.denied(d, q); refused {
-		return dec
+	var by, hazards found
+	if l.denied(s, q, &by) {
+		return l.refusal(Denied, &by)
 	}
-	if dec, refused := l.portForbidden(d, q); refused {
-		return dec
+	if l.portForbidden(s, q, &by) {
+		return l.portRefusal(q, &by)
 	}
+	l.matching(l.hazards, s, &hazards, affects, q)
 	best := Decision{Reason: NotApproved}
 	depth := 0
-	for _, s := range l.statements {
-		if s.Type != Allow {
-			continue
-		}
-		dec, n := l.tryAllow(s, d, q, at)
+	l.allowances(s, func(i int32, st *Statement) {
+		try := l.tryAllow(i, s, q, &hazards, at)
 		switch {
-		case dec.Allowed() && best.Allowed():
-			best.Limits = best.Limits.Tightest(dec.Limits)
-			best.Statements = append(best.Statements, s.ID)
-		case dec.Allowed(), !best.Allowed() && n > depth:
-			best, depth = dec, n
+		case try.reason == Allowed && best.Reason == Allowed:
+			best.Limits = best.Limits.Tightest(st.Limits)
+			best.Sources = within(best.Sources, st.Sources)
+			by.add(i)
+		case try.reason == Allowed, best.Reason != Allowed && try.depth > depth:
+			best = Decision{Reason: try.reason, detail: try.detail}
+			by, depth = found{}, try.depth
+			by.add(i)
+			if try.reason == Allowed {
+				best.Limits, best.Purpose, best.Sources = st.Limits, st.Purpose, st.Sources
+			}
 		}
-	}
-	if depth == 0 {
-		if id, ok := l.cautioned(d, q); ok {
-			return Decision{Reason: CautionOnly, Statements: []string{id}, Detail: l.byID[id].Words}
+	})
+	best.Statements = l.names(&by)
+	switch {
+	case best.Reason == StackHazard, hazards.n > 0 && depth < atHazard:
+		return l.refusal(StackHazard, &hazards)
+	case depth == 0:
+		var notes found
+		if l.matching(l.notes, s, &notes, cautions, q); notes.n > 0 {
+			return l.refusal(CautionOnly, &notes)
 		}
+	case best.Allowed():
+		best.Limits = l.site.tightened(best.Limits, &by, l, q.Kind())
 	}
 	return best
 }
 
-func (l *List) denied(d Device, q Query) (Decision, bool) {
-	dec := Decision{Reason: Denied}
-	for _, s := range l.statements {
-		if s.Type == Deny && s.speaksOf(q.Kind()) && s.Product.could(d).Could() && s.Product.reaches(d) {
-			dec.Statements = append(dec.Statements, s.ID)
-			if dec.Detail == "" {
-				dec.Detail = s.Words
-			}
-		}
-	}
-	return dec, len(dec.Statements) > 0
+// affects is the match of a deny and of a stack_hazard.
+func affects(s *Statement, x *Subject, q Query) bool {
+	return s.speaksOf(q.Kind()) && s.Product.could(x).Could() && s.Product.reaches(x)
+}
+
+// cautions is the match of a note: only what is certain is quoted.
+func cautions(s *Statement, x *Subject, q Query) bool {
+	return s.speaksOf(q.Kind()) && s.Product.reaches(x) && s.Product.could(x) == Yes
+}
+
+// refusal is for what the first of the found statements says.
+func (l *List) refusal(r Reason, f *found) Decision {
+	return Decision{Reason: r, Statements: l.names(f), detail: words{l.statements[f.at[0]].Words}}
+}
+
+func (l *List) denied(x *Subject, q Query, f *found) bool {
+	l.matching(l.denials, x, f, affects, q)
+	return f.n > 0
 }
 
 // reaches keeps the reason honest: a device of which nothing at all is known, neither name nor card,
 // could be any product of any deny. It is refused all the same, as NOT_APPROVED.
-func (p Product) reaches(d Device) bool {
-	for _, c := range d.Claims {
-		if c.Manufacturer != "" || c.Model != "" {
-			return true
+func (p *Product) reaches(x *Subject) bool { return x.named || slices.Contains(p.ouis, x.oui) }
+
+func (l *List) portForbidden(x *Subject, q Query, f *found) bool {
+	transport := q.Kind().Transport()
+	for _, i := range l.ports.of(transport, q.Port()) {
+		if f.full(i) {
+			break
+		}
+		if l.statements[i].Product.could(x).Could() {
+			f.add(i)
 		}
 	}
-	oui := d.OUI()
-	for _, o := range p.ouis {
-		if o == oui {
-			return true
-		}
-	}
-	return false
+	return f.n > 0 || NeverPort(transport, q.Port())
 }
 
-func (l *List) portForbidden(d Device, q Query) (Decision, bool) {
-	if NeverPort(q.Kind().Transport(), q.Port()) {
-		return Decision{Reason: PortForbidden, Statements: l.portStatements(d, q), Detail: fmt.Sprintf("port %d is never asked, whatever is attached", q.Port())}, true
+func (l *List) portRefusal(q Query, f *found) Decision {
+	if f.n > 0 && !NeverPort(q.Kind().Transport(), q.Port()) {
+		return l.refusal(PortForbidden, f)
 	}
-	if ids := l.portStatements(d, q); len(ids) > 0 {
-		return Decision{Reason: PortForbidden, Statements: ids, Detail: l.byID[ids[0]].Words}, true
-	}
-	return Decision{}, false
-}
-
-func (l *List) portStatements(d Device, q Query) []string {
-	var ids []string
-	for _, s := range l.statements {
-		if s.Type != ForbidPort || !s.Product.could(d).Could() {
-			continue
-		}
-		for _, r := range s.Ports {
-			if r.contains(q.Kind().Transport(), q.Port()) {
-				ids = append(ids, s.ID)
-				break
-			}
-		}
-	}
-	return ids
+	return Decision{Reason: PortForbidden, Statements: l.names(f), detail: words{"no list can allow this port, whatever is attached (G13)"}}
 }
 
 // NeverPort reports whether no statement can ever name the port (G13).
@@ -126,116 +154,152 @@ func NeverPort(transport string, port uint16) bool {
 	}
 }
 
-func (l *List) cautioned(d Device, q Query) (string, bool) {
-	for _, s := range l.statements {
-		if s.Type == Note && s.speaksOf(q.Kind()) && s.Product.reaches(d) && s.Product.could(d) == Yes {
-			return s.ID, true
-		}
-	}
-	return "", false
+// attempt is how far one allowance came. The refusal that came farthest is the one worth telling.
+type attempt struct {
+	reason Reason
+	depth  int
+	detail words
 }
 
-// tryAllow walks one allowance from the product to the circumstances. The number says how far it
-// came: the refusal that came farthest is the one worth telling.
-func (l *List) tryAllow(s *Statement, d Device, q Query, at time.Time) (Decision, int) {
-	refuse := func(n int, r Reason, detail string) (Decision, int) {
-		return Decision{Reason: r, Statements: []string{s.ID}, Detail: detail}, n
+// atHazard is the depth at which an allowance is held against the hazards of the stack: an allowance
+// that fails before it says nothing about them.
+const atHazard = 3
+
+// tryAllow walks one allowance, whose product some claim names, from the question to the circumstances.
+func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Time) attempt {
+	s := l.statements[i]
+	refuse := func(depth int, r Reason, detail ...string) attempt {
+		a := attempt{reason: r, depth: depth}
+		copy(a.detail[:], detail)
+		return a
 	}
-	if !s.Product.named(d) {
-		return Decision{Reason: NotApproved}, 0
+	if s.Question.Kind != q.Kind() {
+		return refuse(1, QuestionUnapproved)
 	}
-	want, err := s.Question.Fill(d.Endpoints, l.site.Facility)
-	if err != nil {
-		if s.Question.Kind != q.Kind() {
-			return refuse(1, QuestionUnapproved, "")
+	if missing := s.Question.lacks(x.device.Endpoints, l.site.Facility); missing != "" {
+		return refuse(2, NotRegistered, missing)
+	}
+	if !s.Question.asks(q, x.device.Endpoints, l.site.Facility) {
+		return refuse(1, QuestionUnapproved, "the allowance is for ", s.Question.text)
+	}
+	for _, h := range hazards.at[:hazards.n] {
+		if !slices.Contains(s.Accepts, l.ids[h]) {
+			return refuse(atHazard, StackHazard)
 		}
-		return refuse(2, NotRegistered, err.Error())
 	}
-	if !want.Equal(q) {
-		return refuse(1, QuestionUnapproved, "the allowance is for "+want.String())
+	if r, detail := s.Product.identified(x, s.Purpose); r != Allowed {
+		return attempt{r, 4, detail}
 	}
-	if r, detail := s.Product.identified(d, s.Purpose); r != Allowed {
-		return refuse(3, r, detail)
+	for k, option := range s.options {
+		if !x.has(option) {
+			return refuse(5, OptionUnknown, s.Options[k])
+		}
 	}
-	if s.strength() == SeenContents {
-		return refuse(4, EvidenceTooWeak, "")
+	if s.strength == SeenContents {
+		return refuse(6, EvidenceTooWeak)
 	}
-	if need, have := s.signOffsNeeded(), l.signedOff(s); have < need {
-		return refuse(5, NotSignedOff, fmt.Sprintf("%d of %d persons have signed off", have, need))
+	if need, have := s.signOffsNeeded(), l.signed[i]; have < need {
+		return refuse(7, NotSignedOff, strconv.Itoa(have), " of ", strconv.Itoa(need), " persons have signed off")
 	}
 	if !at.Before(s.Expires) {
-		return refuse(6, ApprovalExpired, "it ended on "+s.Expires.Format(time.DateOnly))
+		return refuse(8, ApprovalExpired, "it ended on ", s.expires)
 	}
-	if d.Class.NeedsUseEvidence() {
-		switch {
-		case d.OutOfUse == nil || d.OutOfUse.By == "":
-			return refuse(7, InUseUnknown, "nobody has confirmed it")
-		case !at.Before(d.OutOfUse.Until):
-			return refuse(7, InUseUnknown, "the confirmation by "+d.OutOfUse.By+" has ended")
+	if s.OutOfUse || x.device.Class.NeedsUseEvidence() {
+		switch use := x.device.OutOfUse; {
+		case use == nil || use.By == "":
+			return refuse(9, InUseUnknown, "nobody has confirmed it")
+		case !at.Before(use.Until):
+			return refuse(9, InUseUnknown, "the confirmation by ", use.By, " has ended")
 		}
 	}
-	return Decision{Reason: Allowed, Statements: []string{s.ID}, Limits: s.Limits, Purpose: s.Purpose}, 8
+	return attempt{reason: Allowed, depth: 10}
 }
 
 // identified holds DESIGN 6.2: every source that speaks must agree; identify needs one that names
 // the product, routine an exact version and two independent ones.
-func (p Product) identified(d Device, purpose Purpose) (Reason, string) {
+func (p *Product) identified(x *Subject, purpose Purpose) (Reason, words) {
 	paper, answer := false, false
 	version := Unknown
 	if p.versions.All() {
 		version = Yes
 	}
-	for _, c := range d.Claims {
-		m := p.certain(c)
-		if m.product == No {
-			return IdentityConflict, fmt.Sprintf("%s says %s %s", c.Source, c.Manufacturer, c.Model)
+	for i := range x.claims {
+		c := &x.claims[i]
+		product := Yes // an earlier claim that names the same was not refused
+		if !c.repeats || c.maker == "" || c.model == "" {
+			product = p.certain(c)
 		}
-		if !p.versions.All() && c.Version != "" {
-			switch m.version {
+		if product == No {
+			return IdentityConflict, words{string(c.source), " says ", c.raw.Manufacturer, " " + c.raw.Model}
+		}
+		if !p.versions.All() && c.version != "" && !c.same {
+			switch p.versions.contains(c.version, c.number, c.comparable) {
 			case No:
-				return VersionOutside, fmt.Sprintf("%s says version %s", c.Source, c.Version)
+				return VersionOutside, words{string(c.source), " says version ", c.raw.Version}
 			case Yes:
 				version = Yes
 			case Unknown:
-				return VersionUnknown, fmt.Sprintf("%s says version %s, which cannot be compared", c.Source, c.Version)
+				return VersionUnknown, words{string(c.source), " says version ", c.raw.Version, ", which cannot be compared"}
 			}
 		}
-		if m.product == Yes && (purpose == Identify || c.Version != "") {
-			paper = paper || c.Source.paper()
-			answer = answer || c.Source == Answer
+		if product == Yes && (purpose == Identify || c.version != "") {
+			paper = paper || c.source.paper()
+			answer = answer || c.source == Answer
 		}
 	}
 	switch {
 	case version != Yes:
-		return VersionUnknown, "no source tells the version"
-	case purpose == Identify && (paper || answer):
-		return Allowed, ""
-	case purpose == Routine && paper && answer:
-		return Allowed, ""
+		return VersionUnknown, words{"no source tells the version"}
+	case purpose == Identify && (paper || answer), purpose == Routine && paper && answer:
+		return Allowed, words{}
 	default:
-		return IdentityUncertain, ""
+		return IdentityUncertain, words{}
 	}
 }
 
+// signOffsNeeded is DESIGN 6.3: a site's own allowance takes two persons whatever was read.
 func (s *Statement) signOffsNeeded() int {
-	if s.strength() == SeenFull {
+	if s.strength == SeenFull && !s.site {
 		return 1
 	}
 	return 2
 }
 
-// signedOff counts the distinct persons who signed off exactly this text of the statement.
-func (l *List) signedOff(s *Statement) int {
-	people := map[string]bool{}
-	for _, so := range l.site.SignOffs {
-		if so.Statement != s.ID || so.Digest != s.Digest {
-			continue
-		}
-		for _, by := range so.By {
-			if name := fold(by); name != "" {
-				people[name] = true
+// within joins two sets of permitted sources: what stands in both. An empty set is any address; two sets
+// that have nothing in common leave the one address that nobody has.
+func within(a, b []netip.Prefix) []netip.Prefix {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0 || slices.Equal(a, b):
+		return a
+	}
+	var both []netip.Prefix
+	for _, p := range a {
+		for _, r := range b {
+			switch {
+			case p.Overlaps(r) && p.Bits() >= r.Bits():
+				both = append(both, p)
+			case p.Overlaps(r):
+				both = append(both, r)
 			}
 		}
 	}
-	return len(people)
+	if len(both) == 0 {
+		both = append(both, netip.PrefixFrom(netip.IPv4Unspecified(), 32))
+	}
+	return both
+}
+
+// From reports whether the question may be asked from the address: a refusal if not.
+func (d Decision) From(source netip.Addr) *Refusal {
+	if len(d.Sources) == 0 {
+		return nil
+	}
+	for _, p := range d.Sources {
+		if p.Contains(source.Unmap()) {
+			return nil
+		}
+	}
+	return Refuse(SourceNotPermitted, fmt.Sprintf("it would be asked from %s", source))
 }

@@ -73,6 +73,7 @@ type Device struct {
 	Address  netip.Addr `json:"address"`
 	Claims   []Claim    `json:"claims"`
 	OutOfUse *OutOfUse  `json:"out_of_use,omitempty"`
+	Options  []string   `json:"options,omitempty"` // licensed options that somebody has confirmed at the device
 
 	Endpoints
 }

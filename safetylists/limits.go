@@ -44,55 +44,125 @@ func DefaultLimits(k Kind) Limits {
 
 // LimitsSpec is how a statement writes limits; an empty field takes the default.
 type LimitsSpec struct {
-	Rest    string `yaml:"rest,omitempty"`
-	Gap     string `yaml:"gap,omitempty"`
-	Cap     string `yaml:"cap,omitempty"`
-	Reply   string `yaml:"reply,omitempty"`
-	Connect string `yaml:"connect,omitempty"`
+	Rest     string `yaml:"rest,omitempty"`     // least time between two visits
+	Gap      string `yaml:"gap,omitempty"`      // least time after the last octet
+	Cap      string `yaml:"cap,omitempty"`      // most time of one visit
+	Reply    string `yaml:"reply,omitempty"`    // wait for one reply
+	Connect  string `yaml:"connect,omitempty"`  // connect deadline
+	Messages int    `yaml:"messages,omitempty"` // most messages of one visit
 }
 
 // parse fills the defaults of the kind and refuses what is looser than the hard caps.
 func (s LimitsSpec) parse(k Kind) (Limits, error) {
-	l := DefaultLimits(k)
-	gap := minGapUDP
-	if k.Transport() == "tcp" {
-		gap = minGapTCP
+	named, err := s.named()
+	if err != nil {
+		return Limits{}, err
 	}
+	l := DefaultLimits(k)
+	for _, f := range []struct {
+		name   string
+		is     time.Duration
+		to     *time.Duration
+		min    time.Duration
+		reason string
+	}{
+		{"gap", named.Gap, &l.Gap, leastGap(k), "the least gap"},
+		{"rest", named.Rest, &l.Rest, minRest, "the least rest"},
+		{"cap", named.Cap, &l.Cap, time.Second, "a second"},
+		{"reply", named.Reply, &l.Reply, 100 * time.Millisecond, "a tenth of a second"},
+		{"connect", named.Connect, &l.Connect, 100 * time.Millisecond, "a tenth of a second"},
+	} {
+		switch {
+		case f.is == 0:
+			continue
+		case f.is < f.min:
+			return Limits{}, fmt.Errorf("limits: %s: %s is below %s, %s", f.name, f.is, f.reason, f.min)
+		case f.name == "connect" && k.Transport() == "udp":
+			return Limits{}, fmt.Errorf("limits: connect: a %s has no connection", k)
+		}
+		*f.to = f.is
+	}
+	if named.Messages != 0 {
+		if named.Messages < l.Messages {
+			return Limits{}, fmt.Errorf("limits: messages: %d are too few: a %s takes %d", named.Messages, k, l.Messages)
+		}
+		l.Messages = named.Messages
+	}
+	return l, nil
+}
+
+// named reads the fields that are written, within the hard caps; the others are zero.
+func (s LimitsSpec) named() (Limits, error) {
+	var l Limits
 	for _, f := range []struct {
 		name, text string
 		to         *time.Duration
-		min, max   time.Duration
+		max        time.Duration
 	}{
-		{"rest", s.Rest, &l.Rest, minRest, 365 * 24 * time.Hour}, {"gap", s.Gap, &l.Gap, gap, 24 * time.Hour},
-		{"cap", s.Cap, &l.Cap, time.Second, maxCap}, {"reply", s.Reply, &l.Reply, 100 * time.Millisecond, maxReply},
-		{"connect", s.Connect, &l.Connect, 100 * time.Millisecond, maxConnect},
+		{"rest", s.Rest, &l.Rest, 365 * 24 * time.Hour}, {"gap", s.Gap, &l.Gap, 24 * time.Hour}, {"cap", s.Cap, &l.Cap, maxCap},
+		{"reply", s.Reply, &l.Reply, maxReply}, {"connect", s.Connect, &l.Connect, maxConnect},
 	} {
 		if f.text == "" {
 			continue
 		}
 		d, err := time.ParseDuration(f.text)
-		if err != nil {
+		if err != nil || d <= 0 {
 			return Limits{}, fmt.Errorf("limits: %s: %q is no duration such as 5s or 24h", f.name, f.text)
 		}
-		if d < f.min || d > f.max {
-			return Limits{}, fmt.Errorf("limits: %s: %s is outside %s to %s", f.name, d, f.min, f.max)
-		}
-		if f.name == "connect" && k.Transport() == "udp" {
-			return Limits{}, fmt.Errorf("limits: connect: a %s has no connection", k)
+		if d > f.max {
+			return Limits{}, fmt.Errorf("limits: %s: %s is above %s", f.name, d, f.max)
 		}
 		*f.to = d
 	}
+	if s.Messages < 0 || s.Messages > maxMessages {
+		return Limits{}, fmt.Errorf("limits: messages: %d is outside 1 to %d", s.Messages, maxMessages)
+	}
+	l.Messages = s.Messages
 	return l, nil
+}
+
+// stricter reads a site's tightening: it names at least one field, and a cap that still lets a
+// conversation be ended well.
+func (s LimitsSpec) stricter() (Limits, error) {
+	l, err := s.named()
+	switch {
+	case err != nil:
+		return Limits{}, err
+	case l == Limits{}:
+		return Limits{}, fmt.Errorf("limits: none is named")
+	case l.Cap != 0 && l.Cap < time.Second, l.Reply != 0 && l.Reply < 100*time.Millisecond, l.Connect != 0 && l.Connect < 100*time.Millisecond:
+		return Limits{}, fmt.Errorf("limits: cap is at least 1s, reply and connect 100ms")
+	case l.Messages != 0:
+		return Limits{}, fmt.Errorf("limits: messages: a conversation takes as many as it takes; deny the question instead")
+	}
+	return l, nil
+}
+
+// stricter returns l with each field that m names made at least as strict.
+func (l Limits) stricter(m Limits) Limits {
+	l.Rest, l.Gap = max(l.Rest, m.Rest), max(l.Gap, m.Gap)
+	for _, f := range []struct {
+		to *time.Duration
+		is time.Duration
+	}{{&l.Cap, m.Cap}, {&l.Reply, m.Reply}, {&l.Connect, m.Connect}} {
+		if f.is != 0 {
+			*f.to = min(*f.to, f.is)
+		}
+	}
+	return l
+}
+
+func leastGap(k Kind) time.Duration {
+	if k.Transport() == "tcp" {
+		return minGapTCP
+	}
+	return minGapUDP
 }
 
 // Valid reports whether the limits are complete and within the hard caps for the kind.
 func (l Limits) Valid(k Kind) bool {
 	tcp := k.Transport() == "tcp"
-	gap := minGapUDP
-	if tcp {
-		gap = minGapTCP
-	}
-	return l.Rest >= minRest && l.Gap >= gap && l.Messages >= 1 && l.Messages <= maxMessages &&
+	return l.Rest >= minRest && l.Gap >= leastGap(k) && l.Messages >= 1 && l.Messages <= maxMessages &&
 		l.Cap > 0 && l.Cap <= maxCap && l.Reply > 0 && l.Reply <= maxReply &&
 		(!tcp && l.Connect == 0 || tcp && l.Connect > 0 && l.Connect <= maxConnect)
 }

@@ -21,6 +21,7 @@ type SignOff struct {
 	Statement string
 	Digest    [32]byte // of the statement as it was read; another text is not signed off
 	By        []string // distinct persons
+	Signed    []string // those of them whose signature verified
 	On        time.Time
 }
 
@@ -32,15 +33,23 @@ type Site struct {
 	Approvers    map[string][]byte // name to Ed25519 public key, 32 octets
 	MinApprovers int               // signatures that a plan needs, at least 1
 	SignOffs     []SignOff
+	Statements   []*Statement // its own: deny, forbid_port, note, and allow with two persons' signatures
+	Tighten      []Tightening
 }
 
 // List is a compiled set of statements for one site. It is immutable and safe for concurrent use.
 // The zero value refuses every question with NO_LIST.
 type List struct {
-	statements []*Statement
+	statements []*Statement // ordered by id
+	ids        []string     // theirs
 	byID       map[string]*Statement
+	signed     []int // of statements: how many persons have signed off this text of an allowance
 	site       Site
 	loaded     bool
+
+	denials, hazards, notes *index
+	ports                   portIndex
+	allows                  map[product][]int32
 }
 
 // New compiles parsed files and a site into a list. The order of files does not matter. A list of
@@ -62,7 +71,24 @@ func New(files []*File, site Site) (*List, error) {
 			l.statements = append(l.statements, s)
 		}
 	}
+	for _, s := range site.Statements {
+		if other, ok := l.byID[s.ID]; ok {
+			return nil, fmt.Errorf("site file: statement %s stands in %s too", s.ID, other.File)
+		}
+		l.byID[s.ID] = s
+		l.statements = append(l.statements, s)
+	}
 	slices.SortFunc(l.statements, func(a, b *Statement) int { return strings.Compare(a.ID, b.ID) })
+	offs := map[string][]SignOff{}
+	for _, so := range site.SignOffs {
+		offs[so.Statement] = append(offs[so.Statement], so)
+	}
+	for _, s := range l.statements {
+		l.ids = append(l.ids, s.ID)
+		l.signed = append(l.signed, signedOff(s, offs[s.ID]))
+	}
+	l.denials, l.hazards, l.notes = newIndex(l.statements, Deny), newIndex(l.statements, StackHazardType), newIndex(l.statements, Note)
+	l.ports, l.allows = newPortIndex(l.statements), allowIndex(l.statements)
 	return l, nil
 }
 
@@ -80,6 +106,7 @@ func (l *List) Statements() []*Statement { return slices.Clone(l.statements) }
 // no permission: each goes through [List.Decide].
 func (l *List) Candidates(d Device) []Candidate {
 	var out []Candidate
+	subject := Know(d)
 	add := func(c Candidate) {
 		for i, have := range out {
 			if have.Missing == "" && c.Missing == "" && have.Query.Equal(c.Query) {
@@ -92,17 +119,14 @@ func (l *List) Candidates(d Device) []Candidate {
 		}
 		out = append(out, c)
 	}
-	for _, s := range l.statements {
-		if s.Type != Allow || !s.Product.named(d) {
-			continue
-		}
+	l.allowances(&subject, func(_ int32, s *Statement) {
 		q, err := s.Question.Fill(d.Endpoints, l.site.Facility)
 		if err != nil {
 			add(Candidate{Kind: s.Question.Kind, Port: s.Question.port(d.Endpoints), Missing: err.Error()})
-			continue
+			return
 		}
 		add(Candidate{Kind: s.Question.Kind, Port: q.Port(), Query: q})
-	}
+	})
 	for _, k := range []Kind{SNMPGet, DICOMEcho, HL7Ack} {
 		port := d.Port(k)
 		if port == 0 || slices.ContainsFunc(out, func(c Candidate) bool { return c.Kind == k && c.Port == port }) {
@@ -132,26 +156,15 @@ func (l *List) DecideCandidate(d Device, c Candidate, at time.Time) Decision {
 	if l == nil || !l.loaded || c.Missing == "" {
 		return l.Decide(d, c.Query, at)
 	}
-	q := Query{QuerySpec{Kind: c.Kind, Port: c.Port}}
-	if dec, refused := l.denied(d, q); refused {
-		return dec
+	q, subject := Query{QuerySpec{Kind: c.Kind, Port: c.Port}}, Know(d)
+	var by found
+	if l.denied(&subject, q, &by) {
+		return l.refusal(Denied, &by)
 	}
-	if c.Port != 0 {
-		if dec, refused := l.portForbidden(d, q); refused {
-			return dec
-		}
+	if c.Port != 0 && l.portForbidden(&subject, q, &by) {
+		return l.portRefusal(q, &by)
 	}
-	return Decision{Reason: NotRegistered, Detail: c.Missing}
-}
-
-// named reports whether some claim of the device could be of this product, by equal names.
-func (p Product) named(d Device) bool {
-	for _, c := range d.Claims {
-		if p.certain(c).product == Yes {
-			return true
-		}
-	}
-	return false
+	return Refused(NotRegistered, c.Missing)
 }
 
 // defaultRule is the question that a registered port suggests when no allowance names one: the

@@ -13,7 +13,8 @@ type ProductSpec struct {
 	Models          []string     `yaml:"models,omitempty"`
 	AnyModel        bool         `yaml:"any_model,omitempty"`
 	Versions        VersionsSpec `yaml:"versions,omitempty"`
-	OUIs            []string     `yaml:"ouis,omitempty"` // deny and note only: an OUI never allows
+	OUIs            []string     `yaml:"ouis,omitempty"`     // deny, stack_hazard and note only: an OUI never allows
+	FixedIn         VersionsSpec `yaml:"fixed_in,omitempty"` // deny and stack_hazard: ends it, and approves nothing
 }
 
 // Product is a set of products: manufacturers, models and versions.
@@ -22,6 +23,8 @@ type Product struct {
 	anyMaker, anyModel    bool
 	versions              Versions
 	ouis                  []string
+	fixedIn               Versions // deny: in these the maker has mended it
+	hasFixed              bool
 }
 
 func parseProduct(s ProductSpec, t Type) (Product, error) {
@@ -61,26 +64,55 @@ func parseProduct(s ProductSpec, t Type) (Product, error) {
 	if p.versions, err = ParseVersions(s.Versions); err != nil {
 		return Product{}, fmt.Errorf("product: %w", err)
 	}
+	if s.FixedIn.Compare != "" {
+		if t != Deny && t != StackHazardType {
+			return Product{}, fmt.Errorf("product: fixed_in ends a deny or a stack_hazard; in a %s it means nothing", t)
+		}
+		if s.FixedIn.All {
+			return Product{}, fmt.Errorf("product: fixed_in: all versions would lift the denial; remove the statement instead")
+		}
+		if p.fixedIn, err = ParseVersions(s.FixedIn); err != nil {
+			return Product{}, fmt.Errorf("product: fixed_in: %w", err)
+		}
+		p.hasFixed = true
+	}
 	return p, nil
 }
 
 // could is the match of a deny: Unknown wherever something is not known, or the sources differ.
 // Names match when the words of one stand in the other, so that "Dräger Medical GmbH" and
 // "Infinity Delta XL" are covered by "Dräger" and "Infinity Delta".
-func (p Product) could(d Device) Tri {
+func (p *Product) could(x *Subject) Tri {
 	maker, model, version := Unknown, Unknown, Unknown
-	for i, c := range d.Claims {
-		mk, md, ver := p.couldMaker(fold(c.Manufacturer)), p.couldModel(fold(c.Model)), p.versions.Contains(c.Version)
+	for i := range x.claims {
+		c := &x.claims[i]
+		if c.same {
+			continue // either of two alike is the one
+		}
+		ver := p.affected(c)
 		if i == 0 {
-			maker, model, version = mk, md, ver
+			maker, model, version = p.couldMaker(c.maker), p.couldModel(c.model), ver
 			continue
 		}
-		maker, model, version = either(maker, mk), either(model, md), either(version, ver)
+		version = either(version, ver)
+		if !c.repeats {
+			maker, model = either(maker, p.couldMaker(c.maker)), either(model, p.couldModel(c.model))
+		}
 	}
-	if maker == No && slices.Contains(p.ouis, d.OUI()) {
-		maker = Unknown // the card says otherwise than the names: OUI alone is enough
+	if maker == No && len(p.ouis) > 0 && (x.oui == "" || slices.Contains(p.ouis, x.oui)) {
+		maker = Unknown // the card says otherwise than the names, or might: OUI alone is enough
 	}
 	return maker.And(model).And(version)
+}
+
+// affected is whether the version of a claim could be one that a denial speaks of: in its versions, and
+// not certainly one in which the maker has mended it.
+func (p *Product) affected(c *known) Tri {
+	in := p.versions.contains(c.version, c.number, c.comparable)
+	if p.hasFixed && p.fixedIn.contains(c.version, c.number, c.comparable) == Yes {
+		return No
+	}
+	return in
 }
 
 // either joins two sources for a deny: only when both exclude is it excluded.
@@ -95,50 +127,45 @@ func either(a, b Tri) Tri {
 	}
 }
 
-func (p Product) couldMaker(name string) Tri {
+func (p *Product) couldMaker(name string) Tri {
 	switch {
 	case p.anyMaker:
 		return Yes
 	case name == "":
 		return Unknown
 	}
-	for _, m := range p.manufacturers {
-		if containsWords(name, m) || containsWords(m, name) {
-			return Yes
-		}
-	}
-	return No
+	return meets(p.manufacturers, name)
 }
 
-func (p Product) couldModel(name string) Tri {
+func (p *Product) couldModel(name string) Tri {
 	switch {
 	case p.anyModel:
 		return Yes
 	case name == "":
 		return Unknown
 	}
-	for _, m := range p.models {
-		if containsWords(name, m) || containsWords(m, name) {
+	return meets(p.models, name)
+}
+
+func meets(names []string, name string) Tri {
+	for _, n := range names {
+		if containsWords(name, n) || containsWords(n, name) {
 			return Yes
 		}
 	}
 	return No
 }
 
-// claimMatch is how one claim stands to an allowance: product and version apart.
-type claimMatch struct{ product, version Tri }
-
 // certain is the match of an allow against one claim: equal names only.
-func (p Product) certain(c Claim) claimMatch {
-	m := claimMatch{version: p.versions.Contains(c.Version)}
-	maker, model := fold(c.Manufacturer), fold(c.Model)
+func (p *Product) certain(c *known) Tri {
 	switch {
-	case maker == "" && model == "":
-		m.product = Unknown
-	case maker != "" && !slices.Contains(p.manufacturers, maker), model != "" && !slices.Contains(p.models, model):
-		m.product = No
-	case maker != "" && model != "":
-		m.product = Yes
+	case c.maker == "" && c.model == "":
+		return Unknown
+	case c.maker != "" && !slices.Contains(p.manufacturers, c.maker), c.model != "" && !slices.Contains(p.models, c.model):
+		return No
+	case c.maker != "" && c.model != "":
+		return Yes
+	default:
+		return Unknown
 	}
-	return m
 }

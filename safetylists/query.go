@@ -25,6 +25,19 @@ func (k Kind) Transport() string {
 	return "tcp"
 }
 
+// Ending is how a conversation of the kind ends, which is part of it: "none" for a datagram, "release" of
+// the association (PS3.8 9.3.6) and "fin" (H10) for the others.
+func (k Kind) Ending() string {
+	switch k {
+	case DICOMEcho:
+		return "release"
+	case HL7Ack:
+		return "fin"
+	default:
+		return "none"
+	}
+}
+
 // Query is one exact question: kind, port and every parameter that goes into its bytes. It is made
 // by [ParseQuery] alone and cannot express a write, a walk or a second context. The zero value is no
 // question and is refused everywhere.

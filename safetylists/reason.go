@@ -11,6 +11,7 @@ const (
 
 	Denied             Reason = "DENIED"
 	PortForbidden      Reason = "PORT_FORBIDDEN"
+	StackHazard        Reason = "STACK_HAZARD"
 	CautionOnly        Reason = "CAUTION_ONLY"
 	NotApproved        Reason = "NOT_APPROVED"
 	QuestionUnapproved Reason = "QUESTION_NOT_APPROVED"
@@ -22,33 +23,35 @@ const (
 	NotSignedOff       Reason = "NOT_SIGNED_OFF"
 	ApprovalExpired    Reason = "APPROVAL_EXPIRED"
 	InUseUnknown       Reason = "IN_USE_UNKNOWN"
+	OptionUnknown      Reason = "OPTION_UNKNOWN"
 	NotRegistered      Reason = "NOT_REGISTERED"
 
-	NoList          Reason = "NO_LIST"
-	ListExpired     Reason = "LIST_EXPIRED"
-	ListUntrusted   Reason = "LIST_UNTRUSTED"
-	ListOther       Reason = "LIST_OTHER"
-	PlanNotApproved Reason = "PLAN_NOT_APPROVED"
-	PermitInvalid   Reason = "PERMIT_INVALID"
-	PermitExpired   Reason = "PERMIT_EXPIRED"
-	PermitUsed      Reason = "PERMIT_USED"
-	OutsideWindow   Reason = "OUTSIDE_WINDOW"
-	Held            Reason = "HELD"
-	NoLease         Reason = "NO_LEASE"
-	ClockSkew       Reason = "CLOCK_SKEW"
-	MinInterval     Reason = "MIN_INTERVAL"
-	BudgetSpent     Reason = "BUDGET_SPENT"
-	DeviceBusy      Reason = "DEVICE_BUSY"
-	Quarantined     Reason = "QUARANTINED"
-	AddressUnproven Reason = "ADDRESS_NOT_PROVEN"
-	AddressMoved    Reason = "ADDRESS_MOVED"
-	AddressOutside  Reason = "ADDRESS_OUTSIDE"
-	NoSecret        Reason = "NO_SECRET"
-	NoPlugin        Reason = "NO_PLUGIN"
-	PluginBreach    Reason = "PLUGIN_BREACH"
-	JournalFailed   Reason = "JOURNAL_FAILED"
-	AgentOffline    Reason = "AGENT_OFFLINE"
-	Stopped         Reason = "STOPPED"
+	NoList             Reason = "NO_LIST"
+	ListExpired        Reason = "LIST_EXPIRED"
+	ListUntrusted      Reason = "LIST_UNTRUSTED"
+	ListOther          Reason = "LIST_OTHER"
+	PlanNotApproved    Reason = "PLAN_NOT_APPROVED"
+	PermitInvalid      Reason = "PERMIT_INVALID"
+	PermitExpired      Reason = "PERMIT_EXPIRED"
+	PermitUsed         Reason = "PERMIT_USED"
+	OutsideWindow      Reason = "OUTSIDE_WINDOW"
+	Held               Reason = "HELD"
+	NoLease            Reason = "NO_LEASE"
+	ClockSkew          Reason = "CLOCK_SKEW"
+	MinInterval        Reason = "MIN_INTERVAL"
+	BudgetSpent        Reason = "BUDGET_SPENT"
+	DeviceBusy         Reason = "DEVICE_BUSY"
+	Quarantined        Reason = "QUARANTINED"
+	AddressUnproven    Reason = "ADDRESS_NOT_PROVEN"
+	AddressMoved       Reason = "ADDRESS_MOVED"
+	AddressOutside     Reason = "ADDRESS_OUTSIDE"
+	SourceNotPermitted Reason = "SOURCE_NOT_PERMITTED"
+	NoSecret           Reason = "NO_SECRET"
+	NoPlugin           Reason = "NO_PLUGIN"
+	PluginBreach       Reason = "PLUGIN_BREACH"
+	JournalFailed      Reason = "JOURNAL_FAILED"
+	AgentOffline       Reason = "AGENT_OFFLINE"
+	Stopped            Reason = "STOPPED"
 )
 
 // Words is what a technician reads: what did not happen, why, and what to do about it.
@@ -67,6 +70,7 @@ func catalogue() map[Reason]Words {
 
 		Denied:             {notAsked, "The safety list names this product as one that has been harmed by network traffic.", "Leave it as it is. Only the manufacturer can lift this; the source is named in the statement."},
 		PortForbidden:      {notAsked, "Nothing may be sent to this port: printers print it and serial converters pass it on to whatever is attached.", "Correct the port in the inventory, or leave the device as it is."},
+		StackHazard:        {notAsked, "The network software inside this product is one that unusual traffic is known to bring down.", "Ask the manufacturer for an allowance that names this hazard and accepts it."},
 		CautionOnly:        {notAsked, "The safety list has a caution for this product and no allowance.", "Read the caution, then ask the manufacturer for a written allowance."},
 		NotApproved:        {notAsked, "Nobody has approved any question for this manufacturer and model.", "Ask the manufacturer which questions the product can take, or leave it as it is."},
 		QuestionUnapproved: {notAsked, "This product has an allowance, but not for this exact question.", "Ask the manufacturer for an allowance that names this question."},
@@ -78,33 +82,35 @@ func catalogue() map[Reason]Words {
 		NotSignedOff:       {notAsked, "This hospital has not signed off the allowance.", "Have the allowance signed off: one person where its document was read in full, two where in excerpt."},
 		ApprovalExpired:    {notAsked, "The allowance for this product has expired.", "Ask the manufacturer to renew it."},
 		InUseUnknown:       {notAsked, "It is not known whether a patient depends on this device right now.", "Confirm at the device that it is not in use, with a time limit."},
+		OptionUnknown:      {notAsked, "The allowance needs a licensed option, and nobody has confirmed that this device has it.", "Read the licensed options at the device and enter them in the inventory."},
 		NotRegistered:      {notAsked, "The inventory lacks what the question needs: address, port, AE title, or HL7 application and facility.", "Enter what is missing in the inventory."},
 
-		NoList:          {notAsked, "There is no safety list on the agent.", "Publish a signed list release to the controller."},
-		ListExpired:     {notAsked, "The safety list is older than it may be.", "Publish a newer list release."},
-		ListUntrusted:   {notAsked, "The signature of the safety list is missing or wrong.", "Do not use this list. Find out where it came from."},
-		ListOther:       {notAsked, "The plan was made from another release of the safety list than the agent holds.", "Make the plan again."},
-		PlanNotApproved: {notAsked, "The plan does not carry the approval that this site asks for.", "Show the plan to an approver and have it approved."},
-		PermitInvalid:   {notAsked, "The permit for this question is not genuine or was altered.", "Treat this as a security incident."},
-		PermitExpired:   {notAsked, "The permit for this question is not valid at this moment.", "Check the clocks of controller and agent, then run the plan again."},
-		PermitUsed:      {notAsked, "This permit was used before. A permit is good for one question.", "Nothing to do: the device is asked at most once."},
-		OutsideWindow:   {notAsked, "It is outside the approved time, or too late in it for the question to end in time.", "Wait for the next approved time, or make it longer."},
-		Held:            {notAsked, "A hold stops this device, its model, the site, or everything.", "Ask the person who placed the hold; lifting it needs a role and a reason."},
-		NoLease:         {notAsked, "The agent has no leave from the controller to go on.", "Check the connection between agent and controller."},
-		ClockSkew:       {notAsked, "The clocks of agent and controller differ by more than 30 seconds.", "Set the clocks right."},
-		MinInterval:     {notAsked, "The device was asked this lately and is left in peace until its rest time is over.", "Use the last answer, or wait."},
-		BudgetSpent:     {notAsked, "The budget of this caller for today is used up.", "Wait until tomorrow, or have a larger standing approval signed."},
-		DeviceBusy:      {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
-		Quarantined:     {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device and clear it."},
-		AddressUnproven: {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
-		AddressMoved:    {notAsked, "The address now belongs to something else.", "Find the device and correct its address in the inventory."},
-		AddressOutside:  {notAsked, "The address is not one that this agent may reach.", "Check the address in the inventory and the policy of the agent."},
-		NoSecret:        {notAsked, "The read community of this device is not on the agent.", "Set it with primum secret set."},
-		NoPlugin:        {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
-		PluginBreach:    {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},
-		JournalFailed:   {notAsked, "The agent could not write its record, so it sends nothing.", "Check the disk of the agent."},
-		AgentOffline:    {notAsked, "The agent of this site is not connected.", "Check the agent and its network."},
-		Stopped:         {notAsked, "The run ended before this question was due.", "Run it again in the next approved time."},
+		NoList:             {notAsked, "There is no safety list on the agent.", "Publish a signed list release to the controller."},
+		ListExpired:        {notAsked, "The safety list is older than it may be.", "Publish a newer list release."},
+		ListUntrusted:      {notAsked, "The signature of the safety list is missing or wrong.", "Do not use this list. Find out where it came from."},
+		ListOther:          {notAsked, "The plan was made from another release of the safety list than the agent holds.", "Make the plan again."},
+		PlanNotApproved:    {notAsked, "The plan does not carry the approval that this site asks for.", "Show the plan to an approver and have it approved."},
+		PermitInvalid:      {notAsked, "The permit for this question is not genuine or was altered.", "Treat this as a security incident."},
+		PermitExpired:      {notAsked, "The permit for this question is not valid at this moment.", "Check the clocks of controller and agent, then run the plan again."},
+		PermitUsed:         {notAsked, "This permit was used before. A permit is good for one question.", "Nothing to do: the device is asked at most once."},
+		OutsideWindow:      {notAsked, "It is outside the approved time, or too late in it for the question to end in time.", "Wait for the next approved time, or make it longer."},
+		Held:               {notAsked, "A hold stops this device, its model, the site, or everything.", "Ask the person who placed the hold; lifting it needs a role and a reason."},
+		NoLease:            {notAsked, "The agent has no leave from the controller to go on.", "Check the connection between agent and controller."},
+		ClockSkew:          {notAsked, "The clocks of agent and controller differ by more than 30 seconds.", "Set the clocks right."},
+		MinInterval:        {notAsked, "The device was asked this lately and is left in peace until its rest time is over.", "Use the last answer, or wait."},
+		BudgetSpent:        {notAsked, "The budget of this caller for today is used up.", "Wait until tomorrow, or have a larger standing approval signed."},
+		DeviceBusy:         {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
+		Quarantined:        {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device and clear it."},
+		AddressUnproven:    {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
+		AddressMoved:       {notAsked, "The address now belongs to something else.", "Find the device and correct its address in the inventory."},
+		AddressOutside:     {notAsked, "The address is not one that this agent may reach.", "Check the address in the inventory and the policy of the agent."},
+		SourceNotPermitted: {notAsked, "The allowance names the addresses that may ask this device, and the agent has another one.", "Have it asked by the agent that the allowance names, or ask the manufacturer."},
+		NoSecret:           {notAsked, "The read community of this device is not on the agent.", "Set it with primum secret set."},
+		NoPlugin:           {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
+		PluginBreach:       {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},
+		JournalFailed:      {notAsked, "The agent could not write its record, so it sends nothing.", "Check the disk of the agent."},
+		AgentOffline:       {notAsked, "The agent of this site is not connected.", "Check the agent and its network."},
+		Stopped:            {notAsked, "The run ended before this question was due.", "Run it again in the next approved time."},
 	}
 }
 

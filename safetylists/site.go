@@ -1,9 +1,11 @@
 package safetylists
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,13 +13,21 @@ import (
 const siteSchema = "primum-site/1"
 
 type siteSpec struct {
-	Schema       string         `yaml:"schema"`
-	Name         string         `yaml:"name"`
-	Facility     string         `yaml:"facility"`
-	Policy       Policy         `yaml:"policy"`
-	MinApprovers int            `yaml:"min_approvers"`
-	Approvers    []approverSpec `yaml:"approvers"`
-	SignOffs     []signOffSpec  `yaml:"sign_offs"`
+	Schema       string          `yaml:"schema"`
+	Name         string          `yaml:"name"`
+	Facility     string          `yaml:"facility"`
+	Policy       Policy          `yaml:"policy"`
+	MinApprovers int             `yaml:"min_approvers"`
+	Approvers    []approverSpec  `yaml:"approvers"`
+	SignOffs     []signOffSpec   `yaml:"sign_offs"`
+	Tighten      []tightenSpec   `yaml:"tighten,omitempty"`
+	Statements   []statementSpec `yaml:"statements,omitempty"`
+}
+
+type tightenSpec struct {
+	Statement string     `yaml:"statement,omitempty"` // an allowance; empty: all
+	Kinds     []Kind     `yaml:"kinds,omitempty"`     // empty: all
+	Limits    LimitsSpec `yaml:"limits"`
 }
 
 type approverSpec struct {
@@ -30,6 +40,8 @@ type signOffSpec struct {
 	Digest    string   `yaml:"digest"` // hex of the statement's digest, as primum list digest prints it
 	By        []string `yaml:"by"`
 	On        string   `yaml:"on"`
+	// Signatures by name, base64; a sign-off of the site's own allowance needs one of each person in by.
+	Signatures map[string]string `yaml:"signatures,omitempty"`
 }
 
 // LoadSite reads a site file strictly. Each sign-off names a statement of the files and the digest of
@@ -37,7 +49,13 @@ type signOffSpec struct {
 // older text counts for nothing.
 func LoadSite(text []byte, files []*File) (Site, error) {
 	var spec siteSpec
-	if err := decodeYAML(text, &spec); err != nil {
+	if len(text) > MaxFileSize {
+		return Site{}, fmt.Errorf("site file: %d octets; it has at most %d", len(text), MaxFileSize)
+	}
+	if err := checkText(text); err != nil {
+		return Site{}, fmt.Errorf("site file: %w", err)
+	}
+	if _, err := decodeYAML(text, &spec); err != nil {
 		return Site{}, fmt.Errorf("site file: %w", err)
 	}
 	if spec.Schema != siteSchema {
@@ -65,20 +83,65 @@ func LoadSite(text []byte, files []*File) (Site, error) {
 			known[st.ID] = true
 		}
 	}
+	if err := spec.own(&s, known); err != nil {
+		return Site{}, err
+	}
 	for _, so := range spec.SignOffs {
-		parsed, err := so.parse()
+		parsed, err := so.parse(s)
 		if err != nil {
-			return Site{}, fmt.Errorf("site file: sign-off of %q: %w", so.Statement, err)
+			return Site{}, fmt.Errorf("site file: sign_offs: sign-off of %q: %w", so.Statement, err)
 		}
 		if !known[so.Statement] {
-			return Site{}, fmt.Errorf("site file: sign-off of %q: there is no such statement", so.Statement)
+			return Site{}, fmt.Errorf("site file: sign_offs: sign-off of %q: there is no such statement", so.Statement)
 		}
 		s.SignOffs = append(s.SignOffs, parsed)
 	}
 	return s, nil
 }
 
-func (so signOffSpec) parse() (SignOff, error) {
+// own reads the site's own statements and tightenings.
+func (spec siteSpec) own(s *Site, known map[string]bool) error {
+	for i, st := range spec.Statements {
+		parsed, err := st.parse()
+		if err != nil {
+			return fmt.Errorf("site file: statement %d (%s): %w", i+1, st.ID, err)
+		}
+		switch {
+		case !strings.HasPrefix(st.ID, "site."):
+			return fmt.Errorf("site file: statement %d (%s): id: that of a site's own statement begins with %q", i+1, st.ID, "site.")
+		case st.Type == Fingerprint || st.Type == StackHazardType:
+			return fmt.Errorf("site file: statement %s: type: a site adds deny, forbid_port, note or allow, not %s", st.ID, st.Type)
+		case known[st.ID]:
+			return fmt.Errorf("site file: statement %s stands twice", st.ID)
+		}
+		known[st.ID] = true
+		parsed.File, parsed.Maker, parsed.site = "site file", s.Name, true
+		s.Statements = append(s.Statements, parsed)
+	}
+	for i, t := range spec.Tighten {
+		if t.Statement != "" && !known[t.Statement] {
+			return fmt.Errorf("site file: tighten %d: statement: there is no %q", i+1, t.Statement)
+		}
+		for _, k := range t.Kinds {
+			if k != SNMPGet && k != DICOMEcho && k != HL7Ack {
+				return fmt.Errorf("site file: tighten %d: kinds: %q is not known", i+1, k)
+			}
+		}
+		limits, err := t.Limits.stricter()
+		if err != nil {
+			return fmt.Errorf("site file: tighten %d: %w", i+1, err)
+		}
+		s.Tighten = append(s.Tighten, Tightening{t.Statement, t.Kinds, limits})
+	}
+	return nil
+}
+
+// SignOffText is what a person signs to sign off a statement: its id, its digest and the day.
+func SignOffText(statement string, digest [32]byte, on time.Time) []byte {
+	return fmt.Appendf(nil, "primum sign-off/1\n%s\n%x\n%s", statement, digest, on.Format(time.DateOnly))
+}
+
+func (so signOffSpec) parse(s Site) (SignOff, error) {
 	on, err := time.Parse(time.DateOnly, so.On)
 	if err != nil {
 		return SignOff{}, fmt.Errorf("on: %q is not a date", so.On)
@@ -90,5 +153,68 @@ func (so signOffSpec) parse() (SignOff, error) {
 	if len(so.By) == 0 {
 		return SignOff{}, fmt.Errorf("by is empty")
 	}
-	return SignOff{Statement: so.Statement, Digest: [32]byte(b), By: so.By, On: on}, nil
+	out := SignOff{Statement: so.Statement, Digest: [32]byte(b), By: so.By, On: on}
+	text := SignOffText(out.Statement, out.Digest, on)
+	for _, by := range so.By {
+		sig, err := base64.StdEncoding.Strict().DecodeString(so.Signatures[by])
+		if err != nil {
+			return SignOff{}, fmt.Errorf("signatures: that of %s is not base64", by)
+		}
+		if len(sig) == 0 {
+			continue
+		}
+		key := s.Approvers[by]
+		if key == nil {
+			return SignOff{}, fmt.Errorf("signatures: %s is not among the approvers", by)
+		}
+		if !ed25519.Verify(key, text, sig) {
+			return SignOff{}, fmt.Errorf("signatures: that of %s does not verify", by)
+		}
+		out.Signed = append(out.Signed, by)
+	}
+	return out, nil
+}
+
+// signedOff counts the distinct persons who signed off exactly this text of the statement. For the
+// site's own allowances only names with a signature count.
+func signedOff(st *Statement, offs []SignOff) int {
+	people := map[string]bool{}
+	for _, so := range offs {
+		if so.Digest != st.Digest {
+			continue
+		}
+		names := so.By
+		if st.site {
+			names = so.Signed
+		}
+		for _, by := range names {
+			if name := fold(by); name != "" {
+				people[name] = true
+			}
+		}
+	}
+	return len(people)
+}
+
+// Tightening is what a site asks for beyond an allowance: stricter limits, never looser ones.
+type Tightening struct {
+	Statement string // empty: every allowance
+	Kinds     []Kind // none: every kind
+	Limits    Limits // zero fields are not named
+}
+
+// tightened applies the tightenings that speak of one of the statements that allowed.
+func (s *Site) tightened(l Limits, by *found, of *List, k Kind) Limits {
+	for i := range s.Tighten {
+		t := &s.Tighten[i]
+		if len(t.Kinds) > 0 && !slices.Contains(t.Kinds, k) {
+			continue
+		}
+		for _, at := range by.at[:by.n] {
+			if t.Statement == "" || of.ids[at] == t.Statement {
+				l = l.stricter(t.Limits)
+			}
+		}
+	}
+	return l
 }

@@ -1,21 +1,26 @@
 package safetylists
 
 import (
+	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Type says what a statement does. Deny, ForbidPort and Allow decide, in that order; Note and
-// Fingerprint decide nothing.
+// Type says what a statement does. Deny, ForbidPort, StackHazardType and Allow decide, in that order;
+// Note and Fingerprint decide nothing.
 type Type string
 
 // The statement types.
 const (
-	Deny        Type = "deny"
-	ForbidPort  Type = "forbid_port"
-	Allow       Type = "allow"
-	Note        Type = "note"
-	Fingerprint Type = "fingerprint"
+	Deny            Type = "deny"
+	ForbidPort      Type = "forbid_port"
+	StackHazardType Type = "stack_hazard"
+	Allow           Type = "allow"
+	Note            Type = "note"
+	Fingerprint     Type = "fingerprint"
 )
 
 // Purpose says when an allowance may be used. Identify may be the first question to a device;
@@ -48,16 +53,25 @@ type Evidence struct {
 	Address    string `yaml:"address,omitempty"`
 	Says       string `yaml:"says"` // in our own words
 	Seen       Seen   `yaml:"seen"`
-	Provenance string `yaml:"provenance"` // who serves the copy that was read
+	Provenance string `yaml:"provenance"`      // who serves the copy that was read
+	Until      string `yaml:"until,omitempty"` // date from which the document itself is no longer valid
 }
 
-// Trigger is what sets off the effect that a deny or a note tells of.
+// Trigger is what sets off the effect that a statement tells of.
 type Trigger struct {
-	Layer     string `yaml:"layer,omitempty"`     // network, transport, application
-	Transport string `yaml:"transport,omitempty"` // tcp, udp
+	Layer     string `yaml:"layer,omitempty"`     // network, transport or application
+	Transport string `yaml:"transport,omitempty"` // tcp or udp
 	Port      uint16 `yaml:"port,omitempty"`
-	Class     string `yaml:"class"` // malformed, volume, ordinary, object, unknown
+	Class     string `yaml:"class"` // malformed, volume, ordinary (a message), object (a specific one) or unknown
 	Words     string `yaml:"words"`
+}
+
+// Effect is what happens to the device, apart from what sets it off.
+type Effect struct {
+	// reboot, interface_off, communication_module, therapy, data_or_clock, service (it stops serving),
+	// output (it prints or announces), privacy (its answer names a person) or unknown
+	Classes []string `yaml:"classes"`
+	Words   string   `yaml:"words"`
 }
 
 // Statement is one sentence of a list, parsed. It is immutable.
@@ -67,17 +81,29 @@ type Statement struct {
 	File     string
 	Maker    string
 	Product  Product
-	Kinds    []Kind // deny, note: which kinds of question; none: every kind
+	Kinds    []Kind // deny, stack_hazard, note: which kinds of question; none: every kind
 	Ports    []PortRange
 	Trigger  Trigger
-	Effect   string
+	Effect   Effect
 	Words    string // what a technician should know
 	Purpose  Purpose
 	Question QuestionRule
 	Limits   Limits
-	Expires  time.Time // allow: required
+	Sources  []netip.Prefix // allow: addresses of agents that may ask; none: any
+	Options  []string       // allow: licensed options that the device must have
+	Accepts  []string       // allow: ids of the stack hazards that the maker accepts for this question
+	OutOfUse bool           // allow: whatever the class, only while no patient depends on it
+	StopOn   []string       // allow: what the maker wants the conversation to stop at; we stop at all of them
+	Expires  time.Time      // allow: required
 	Evidence []Evidence
 	Digest   [32]byte // of its canonical form: what a sign-off names
+
+	expires string   // Expires as a date
+	options []string // Options, folded
+	site    bool     // written by the site itself
+	line    int      // where it begins in its file
+
+	strength Seen // the best reading among the evidence
 
 	model       string         // fingerprint: what it names when its pattern does not
 	objectIDs   []OID          // fingerprint: sysObjectID values
@@ -89,6 +115,11 @@ type PortRange struct {
 	Transport string `yaml:"transport"` // tcp or udp
 	From      uint16 `yaml:"from"`
 	To        uint16 `yaml:"to"`
+}
+
+// forbids reports whether a range of the statement has the port.
+func (s *Statement) forbids(transport string, port uint16) bool {
+	return slices.ContainsFunc(s.Ports, func(r PortRange) bool { return r.contains(transport, port) })
 }
 
 func (r PortRange) contains(transport string, port uint16) bool {
@@ -108,10 +139,10 @@ func (s *Statement) speaksOf(k Kind) bool {
 	return false
 }
 
-// strength is the best reading among the evidence.
-func (s *Statement) strength() Seen {
+// strongest is the best reading among the evidence.
+func strongest(evidence []Evidence) Seen {
 	best := SeenContents
-	for _, e := range s.Evidence {
+	for _, e := range evidence {
 		switch e.Seen {
 		case SeenFull:
 			return SeenFull
@@ -132,6 +163,58 @@ type QuestionRule struct {
 	VersionName string
 	HL7Version  string
 	Expect      string
+
+	text string // for a person
+}
+
+// lacks says what the site has not registered that the question needs; empty if nothing.
+func (r *QuestionRule) lacks(e Endpoints, facility string) string {
+	switch {
+	case r.Port == 0 && e.Port(r.Kind) == 0:
+		return "the inventory has no port for it"
+	case r.Kind == DICOMEcho && e.AETitle == "":
+		return "the inventory has no AE title"
+	case r.Kind == HL7Ack && (e.HL7Application == "" || e.HL7Facility == ""):
+		return "the inventory lacks the HL7 application or facility"
+	case r.Kind == HL7Ack && facility == "":
+		return "the site file names no facility"
+	}
+	return ""
+}
+
+// asks reports whether q is exactly the question of the rule for a device with these endpoints.
+func (r *QuestionRule) asks(q Query, e Endpoints, facility string) bool {
+	s := &q.spec
+	if s.Kind != r.Kind || s.Port != r.port(e) {
+		return false
+	}
+	switch r.Kind {
+	case SNMPGet:
+		return slices.Equal(s.OIDs, r.OIDs)
+	case DICOMEcho:
+		return s.CalledAE == e.AETitle && s.CallingAE == r.CallingAE && s.VersionName == r.VersionName
+	case HL7Ack:
+		return s.Facility == facility && s.ReceivingApp == e.HL7Application && s.ReceivingFac == e.HL7Facility &&
+			s.HL7Version == r.HL7Version && s.Expect == r.Expect
+	default:
+		return false
+	}
+}
+
+// String says the question as the allowance has it.
+func (r *QuestionRule) String() string {
+	port := "the registered port"
+	if r.Port != 0 {
+		port = fmt.Sprintf("port %d", r.Port)
+	}
+	switch r.Kind {
+	case SNMPGet:
+		return fmt.Sprintf("%s of %s on %s", r.Kind, strings.Join(r.OIDs, " "), port)
+	case DICOMEcho:
+		return fmt.Sprintf("%s as %s on %s", r.Kind, r.CallingAE, port)
+	default:
+		return fmt.Sprintf("%s of HL7 %s that is answered %s on %s", r.Kind, r.HL7Version, r.Expect, port)
+	}
 }
 
 // Fill makes the question for one device of one site. It fails when the inventory lacks what the
@@ -151,7 +234,7 @@ func (r QuestionRule) Fill(e Endpoints, facility string) (Query, error) {
 }
 
 // port is the allowance's own port, else the one that the site registered.
-func (r QuestionRule) port(e Endpoints) uint16 {
+func (r *QuestionRule) port(e Endpoints) uint16 {
 	if r.Port != 0 {
 		return r.Port
 	}

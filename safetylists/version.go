@@ -23,9 +23,10 @@ type Versions struct {
 	compare                     Comparison
 	all                         bool
 	is                          []string
-	from                        dotted // inclusive, when hasFrom
-	before                      dotted // exclusive, when hasBefore
-	upTo                        dotted // inclusive, when hasUpTo
+	isDotted                    []dotted // of dotted: is, as numbers
+	from                        dotted   // inclusive, when hasFrom
+	before                      dotted   // exclusive, when hasBefore
+	upTo                        dotted   // inclusive, when hasUpTo
 	hasFrom, hasBefore, hasUpTo bool
 }
 
@@ -67,6 +68,13 @@ func ParseVersions(s VersionsSpec) (Versions, error) {
 			return Versions{}, fmt.Errorf("versions: an empty version in is")
 		}
 		v.is = append(v.is, fold(is))
+		if s.Compare == Dotted {
+			d, ok := parseDotted(is)
+			if !ok {
+				return Versions{}, fmt.Errorf("versions: %q is not letters followed by numbers between dots; say compare: listed or opaque", is)
+			}
+			v.isDotted = append(v.isDotted, d)
+		}
 	}
 	for _, b := range []struct {
 		text string
@@ -88,10 +96,16 @@ func ParseVersions(s VersionsSpec) (Versions, error) {
 // Contains reports whether the set contains the version. An empty version is Unknown, even in a set
 // of all versions when that set was not declared with all.
 func (v Versions) Contains(version string) Tri {
+	text := fold(version)
+	d, ok := parseDotted(text)
+	return v.contains(text, d, ok)
+}
+
+// contains is Contains of a folded version, whose numbers are d where comparable.
+func (v *Versions) contains(text string, d dotted, comparable bool) Tri {
 	if v.all {
 		return Yes
 	}
-	text := fold(version)
 	if text == "" || v.compare == "" {
 		return Unknown
 	}
@@ -106,8 +120,7 @@ func (v Versions) Contains(version string) Tri {
 	case Listed:
 		return No
 	}
-	d, ok := parseDotted(version)
-	if !ok {
+	if !comparable {
 		return Unknown
 	}
 	if len(v.is) > 0 {
@@ -127,14 +140,9 @@ func (v Versions) Contains(version string) Tri {
 }
 
 // containsListedDotted compares by number, so that 2.8 and 2.8.0 are the same version.
-func (v Versions) containsListedDotted(d dotted) Tri {
+func (v *Versions) containsListedDotted(d dotted) Tri {
 	in := No
-	for _, is := range v.is {
-		other, ok := parseDotted(is)
-		if !ok {
-			in = in.Or(Unknown)
-			continue
-		}
+	for _, other := range v.isDotted {
 		switch c, ok := d.compare(other); {
 		case !ok:
 			in = in.Or(Unknown)
@@ -146,7 +154,7 @@ func (v Versions) containsListedDotted(d dotted) Tri {
 }
 
 // All reports whether the set was declared as every version.
-func (v Versions) All() bool { return v.all }
+func (v *Versions) All() bool { return v.all }
 
 func not(t Tri) Tri {
 	switch t {

@@ -85,7 +85,7 @@ func TestReleaseOpensAsItWasMade(t *testing.T) {
 		t.Error("it does not expire at its end")
 	}
 	if dec := decide(t, r.List); !dec.Allowed() {
-		t.Errorf("the signed-off question is refused: %s %s", dec.Reason, dec.Detail)
+		t.Errorf("the signed-off question is refused: %s %s", dec.Reason, dec.Detail())
 	}
 	again, err := release.Make(s, key(1))
 	if err != nil || !bytes.Equal(b, again) {

@@ -82,6 +82,7 @@ type Ticket struct {
 	g      *Guard
 	task   task.Task
 	limits list.Limits
+	from   []netip.Prefix
 	names  []string
 	once   sync.Once
 }
@@ -91,6 +92,11 @@ func (t *Ticket) Task() task.Task { return t.task }
 
 // Limits returns the pace in force: the tightest of plan and list.
 func (t *Ticket) Limits() list.Limits { return t.limits }
+
+// From reports why the device may not be asked from an address of ours; nil when it may.
+func (t *Ticket) From(source netip.Addr) *list.Refusal {
+	return list.Decision{Sources: t.from}.From(source)
+}
 
 // Leave reports why the next message may not be sent at this moment; nil when it may.
 func (t *Ticket) Leave(at time.Time) *list.Refusal {
@@ -130,7 +136,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	if start := t.Starts(); at.Before(start) && start.Sub(at) <= MaxSkew {
 		return Verdict{Again: start}
 	}
-	limits, r := g.decide(t, at)
+	dec, r := g.decide(t, at)
 	if r != nil {
 		return refuse(r)
 	}
@@ -168,7 +174,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 		}
 	}
 	if end := g.mem.quietUntil(names); at.Before(end) && !takenOut(controlGap) {
-		if (end.Add(limits.Cap).After(t.Closes()) || !end.Before(t.Until())) && !takenOut(controlEnd) {
+		if (end.Add(dec.Limits.Cap).After(t.Closes()) || !end.Before(t.Until())) && !takenOut(controlEnd) {
 			return refuse(list.Refuse(list.OutsideWindow, "the device needs rest until "+end.UTC().Format(time.TimeOnly)))
 		}
 		return Verdict{Again: end}
@@ -176,17 +182,17 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	if r := g.cfg.Prove(dev, at); r != nil {
 		return refuse(r)
 	}
-	return g.consume(t, limits, names, at)
+	return g.consume(t, dec, names, at)
 }
 
 // consume writes the record that spends the permit. Whether it may still go on is asked once more after
 // that, by wire, before the first octet (Ticket.Leave).
-func (g *Guard) consume(t task.Task, limits list.Limits, names []string, at time.Time) Verdict {
+func (g *Guard) consume(t task.Task, dec list.Decision, names []string, at time.Time) Verdict {
 	order, ordinal := t.Order()
 	dev := t.Device()
 	rec := evidence.Record{At: at, Kind: evidence.Started, Order: order, Ordinal: ordinal, Permit: t.ID().String(),
 		Device: dev.ID, Address: dev.Address.String(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
-		GapMS: limits.Gap.Milliseconds(), RestMS: limits.Rest.Milliseconds()}
+		GapMS: dec.Limits.Gap.Milliseconds(), RestMS: dec.Limits.Rest.Milliseconds()}
 	if _, err := g.cfg.Append(rec); err != nil {
 		return Verdict{Refusal: list.Refuse(list.JournalFailed, err.Error())}
 	}
@@ -194,38 +200,38 @@ func (g *Guard) consume(t task.Task, limits list.Limits, names []string, at time
 	for _, k := range names {
 		g.busy[k] = true
 	}
-	return Verdict{Ticket: &Ticket{g: g, task: t, limits: limits, names: names}}
+	return Verdict{Ticket: &Ticket{g: g, task: t, limits: dec.Limits, from: dec.Sources, names: names}}
 }
 
 // decide holds the task against the agent's own copy of the list, and the permit against the clock.
-func (g *Guard) decide(t task.Task, at time.Time) (list.Limits, *list.Refusal) {
+func (g *Guard) decide(t task.Task, at time.Time) (list.Decision, *list.Refusal) {
 	rel := g.cfg.Release()
 	switch {
 	case rel == nil:
-		return list.Limits{}, list.Refuse(list.NoList, "")
+		return list.Decision{}, list.Refuse(list.NoList, "")
 	case rel.ExpiredAt(at):
-		return list.Limits{}, list.Refuse(list.ListExpired, "it ended on "+rel.Expires.Format(time.DateOnly))
+		return list.Decision{}, list.Refuse(list.ListExpired, "it ended on "+rel.Expires.Format(time.DateOnly))
 	case rel.Digest != t.ListDigest():
-		return list.Limits{}, list.Refuse(list.ListOther, "")
+		return list.Decision{}, list.Refuse(list.ListOther, "")
 	}
 	if r := t.Valid(at); r != nil && !takenOut(controlEnd) {
-		return list.Limits{}, r
+		return list.Decision{}, r
 	}
 	d := rel.List.Decide(t.Device(), t.Query(), at)
 	if !d.Allowed() {
-		return list.Limits{}, list.Refuse(d.Reason, d.Detail)
+		return list.Decision{}, list.Refuse(d.Reason, d.Detail())
 	}
 	if r := t.Within(d.Statements); r != nil {
-		return list.Limits{}, r
+		return list.Decision{}, r
 	}
-	limits := t.Limits().Tightest(d.Limits)
-	if !limits.Valid(t.Query().Kind()) {
-		return list.Limits{}, list.Refuse(list.PermitInvalid, "its pace is outside what the schema allows")
+	d.Limits = t.Limits().Tightest(d.Limits)
+	if !d.Limits.Valid(t.Query().Kind()) {
+		return list.Decision{}, list.Refuse(list.PermitInvalid, "its pace is outside what the schema allows")
 	}
 	g.mu.Lock()
 	g.site = rel.List.Site().Name
 	g.mu.Unlock()
-	return limits, nil
+	return d, nil
 }
 
 // reachable holds DESIGN 6.10 and G1: lab policy reaches loopback only, real policy never; no

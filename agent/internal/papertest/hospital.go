@@ -71,7 +71,7 @@ func (p *Papers) add(d list.Device) {
 	for _, c := range candidates {
 		dec := p.Release.List.DecideCandidate(d, c, p.Now)
 		if !dec.Allowed() {
-			refuse(dec.Reason, dec.Detail, c.Query.String())
+			refuse(dec.Reason, dec.Detail(), c.Query.String())
 			continue
 		}
 		p.Plan.Items = append(p.Plan.Items, permit.Item{Device: d, Query: c.Query, Limits: dec.Limits, Purpose: dec.Purpose, Statements: dec.Statements})

@@ -50,13 +50,15 @@ type Papers struct {
 type Options struct {
 	Question string // YAML of the allowance's question; default: the four system objects at Address's port
 	Extra    string // YAML of further statements, indented by two
-	Address  netip.AddrPort
-	Device   func(*list.Device)
-	Policy   list.Policy
-	Opens    time.Duration // from now; default one minute ago
-	Closes   time.Duration // from now; default one hour ahead
-	Number   uint64
-	Expires  time.Duration // of the release; default one day
+	// Condition is YAML of a further field of the allowance, indented by two.
+	Condition string
+	Address   netip.AddrPort
+	Device    func(*list.Device)
+	Policy    list.Policy
+	Opens     time.Duration // from now; default one minute ago
+	Closes    time.Duration // from now; default one hour ahead
+	Number    uint64
+	Expires   time.Duration // of the release; default one day
 
 	MinApprovers int // signatures that a plan needs; default 1
 }
@@ -126,9 +128,9 @@ statements:
   purpose: identify
   product: {manufacturers: [%s], models: [%s], versions: {compare: listed, is: ["1.0"]}}
   question: %s
-  expires: %s
+%s  expires: %s
   evidence: [{kind: laboratory, title: made for a test, publisher: test, date: 2026-11-24, says: nothing, seen: full, provenance: made for a test}]
-%s`, Maker, o.Policy == list.Lab, Maker, Model, o.Question, now.AddDate(1, 0, 0).Format(time.DateOnly), o.Extra)
+%s`, Maker, o.Policy == list.Lab, Maker, Model, o.Question, o.Condition, now.AddDate(1, 0, 0).Format(time.DateOnly), o.Extra)
 }
 
 func (p *Papers) plan(t testing.TB, o Options) {

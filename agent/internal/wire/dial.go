@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -73,6 +74,9 @@ func (c *Conversation) dial(ctx context.Context) error {
 	} else {
 		nd.Deadline = c.deadline
 	}
+	if r := c.permitted(); r != nil {
+		return c.halt(r)
+	}
 	c.s.Asked = c.d.now()
 	conn, err := nd.DialContext(ctx, transport, task.Address().String())
 	if err == nil && takenOut(controlSecond) && transport == "tcp" {
@@ -91,6 +95,22 @@ func (c *Conversation) dial(ctx context.Context) error {
 	}
 	c.conn, c.s.Connected = conn, true
 	return nil
+}
+
+// permitted holds the address that the kernel would ask from against those that the allowance names. A
+// datagram socket that is connected and not written to sends nothing.
+func (c *Conversation) permitted() *list.Refusal {
+	to := c.ticket.Task().Address()
+	probe, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return c.ticket.From(netip.Addr{}) // no way to the address: the one attempt says so
+	}
+	defer probe.Close()
+	from, ok := probe.LocalAddr().(*net.UDPAddr)
+	if !ok {
+		return list.Refuse(list.SourceNotPermitted, "our own address is not known")
+	}
+	return c.ticket.From(from.AddrPort().Addr())
 }
 
 // quiet sets what must be set before the first packet: no fragments (G6).

@@ -133,7 +133,7 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 func explanation(l *list.List, d list.Device, c list.Candidate, at time.Time) (*adminv1.Explanation, error) {
 	dec := l.DecideCandidate(d, c, at)
 	w := dec.Reason.Words()
-	e := &adminv1.Explanation{Question: string(c.Kind), Allowed: dec.Allowed(), Reason: string(dec.Reason), Detail: dec.Detail,
+	e := &adminv1.Explanation{Question: string(c.Kind), Allowed: dec.Allowed(), Reason: string(dec.Reason), Detail: dec.Detail(),
 		What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
 	if c.Missing == "" {
 		e.Question = c.Query.String()

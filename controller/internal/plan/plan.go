@@ -80,7 +80,7 @@ func (in Input) device(d list.Device) (items []permit.Item, refusals []permit.Pl
 	}
 	if len(candidates) == 0 {
 		dec := in.silent(d)
-		refusals = append(refusals, refusal(d, string(in.Kind), dec.Reason, dec.Detail, dec.Statements))
+		refusals = append(refusals, refusal(d, string(in.Kind), dec.Reason, dec.Detail(), dec.Statements))
 	}
 	return items, refusals
 }
@@ -104,7 +104,7 @@ func (in Input) silent(d list.Device) list.Decision {
 			return dec
 		}
 	}
-	return list.Decision{Reason: list.NotApproved, Detail: detail}
+	return list.Refused(list.NotApproved, detail)
 }
 
 func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.PlanRefusal) {
@@ -123,7 +123,7 @@ func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.
 	}
 	switch {
 	case !dec.Allowed():
-		return refuse(dec.Reason, dec.Detail, dec.Statements)
+		return refuse(dec.Reason, dec.Detail(), dec.Statements)
 	case !d.Address.IsValid():
 		return refuse(list.NotRegistered, "the inventory has no IP address of it", dec.Statements)
 	}
