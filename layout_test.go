@@ -43,6 +43,7 @@ func rules() []rule {
 		{"primum/safetylists/evidence", pure, []string{"os", "log"}},
 		{"primum/safetylists/release", pure, []string{"os", "log"}},
 		{"primum/safetylists/lists", pure, nil},
+		{"primum/safetylists/vectors", pure, nil},
 		{"primum/plugins/sdk/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, nil},
 		{"primum/plugins/snmp/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, []string{"net"}},
 		{"primum/plugins/dicom/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, []string{"net"}},
