@@ -3,12 +3,23 @@ package safetylists
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 func (s statementSpec) parseFingerprint(st *Statement) error {
-	if s.Identity == nil || len(s.Identity.ObjectIDs) == 0 && s.Identity.Description == "" {
-		return fmt.Errorf("identity is required: object_ids, description or both")
+	if s.Identity == nil {
+		return fmt.Errorf("identity is required")
 	}
+	hints, err := s.Identity.parseHints()
+	if err != nil {
+		return err
+	}
+	exact := len(s.Identity.ObjectIDs) > 0 || s.Identity.Description != ""
+	if exact == hints {
+		return fmt.Errorf("identity: either what tells a product (object_ids, description) or what hints at a maker (object_prefixes, ouis, implementation_classes, implementation_versions)")
+	}
+	st.hints = *s.Identity
 	if len(s.Product.Models) == 1 {
 		st.model = s.Product.Models[0]
 	}
@@ -30,10 +41,61 @@ func (s statementSpec) parseFingerprint(st *Statement) error {
 	return nil
 }
 
-// Observed is what an identify question read from a device, as text.
+var ouiForm = regexp.MustCompile(`^[0-9A-F]{2}:[0-9A-F]{2}:[0-9A-F]{2}(:[0-9A-F]/28|:[0-9A-F]{2}:[0-9A-F]/36)?$`)
+
+// parseHints reports whether there are any.
+func (i *identitySpec) parseHints() (bool, error) {
+	for _, p := range i.ObjectPrefixes {
+		if _, err := ParseOID(p); err != nil {
+			return false, fmt.Errorf("identity: object_prefixes: %w", err)
+		}
+	}
+	for _, o := range i.OUIs {
+		if !ouiForm.MatchString(o) {
+			return false, fmt.Errorf("identity: ouis: %q is not of the form 00:10:5D, 50:A0:30:8/28 or 70:B3:D5:20:C/36", o)
+		}
+	}
+	for _, text := range slices.Concat(i.ImplementationClasses, i.ImplementationVersions) {
+		if strings.Trim(text, "* ") == "" {
+			return false, fmt.Errorf("identity: %q would hint at everybody", text)
+		}
+	}
+	return len(i.ObjectPrefixes)+len(i.OUIs)+len(i.ImplementationClasses)+len(i.ImplementationVersions) > 0, nil
+}
+
+// Observed is what was read from a device, or is known of its card, as text.
 type Observed struct {
 	ObjectID    string // sysObjectID.0, dotted
 	Description string // sysDescr.0
+
+	MAC                   string // lower or upper case, colons
+	ImplementationClass   string // of DICOM (PS3.7 D.3.3.2)
+	ImplementationVersion string
+}
+
+// Hints returns the fingerprints of makers that something observed points to. A number shows who has
+// registered it, and a module's shows its own maker: a hint is for a person and claims nothing.
+func (l *List) Hints(o Observed) []*Statement {
+	var out []*Statement
+	mac := strings.ToUpper(o.MAC)
+	for _, s := range l.statements {
+		if s.Type != Fingerprint {
+			continue
+		}
+		h := &s.hints
+		under := func(p string) bool { return o.ObjectID == p || strings.HasPrefix(o.ObjectID, p+".") }
+		card := func(p string) bool { p, _, _ = strings.Cut(p, "/"); return strings.HasPrefix(mac, p) }
+		class := func(p string) bool { return strings.HasPrefix(o.ImplementationClass, p) }
+		version := func(p string) bool {
+			begin, open := strings.CutSuffix(p, "*")
+			return o.ImplementationVersion == p || open && strings.HasPrefix(o.ImplementationVersion, begin)
+		}
+		if slices.ContainsFunc(h.ObjectPrefixes, under) || slices.ContainsFunc(h.OUIs, card) ||
+			slices.ContainsFunc(h.ImplementationClasses, class) || slices.ContainsFunc(h.ImplementationVersions, version) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // Recognise returns what the fingerprints make of an answer: a claim of source Answer. It claims
@@ -41,7 +103,7 @@ type Observed struct {
 // decides nothing by itself.
 func (l *List) Recognise(o Observed) (c Claim, ok bool) {
 	for _, s := range l.statements {
-		if s.Type != Fingerprint {
+		if s.Type != Fingerprint || len(s.objectIDs) == 0 && s.description == nil {
 			continue
 		}
 		got, matched := s.recognise(o)

@@ -78,6 +78,12 @@ type ruleSpec struct {
 type identitySpec struct {
 	ObjectIDs   []string `yaml:"object_ids,omitempty"`
 	Description string   `yaml:"description,omitempty"` // RE2, with groups model and version
+
+	// Hints: they name a maker at most, and are shown, never claimed.
+	ObjectPrefixes         []string `yaml:"object_prefixes,omitempty"`         // arcs of sysObjectID
+	OUIs                   []string `yaml:"ouis,omitempty"`                    // 00:10:5D, 50:A0:30:8/28 or 70:B3:D5:20:C/36
+	ImplementationClasses  []string `yaml:"implementation_classes,omitempty"`  // of DICOM, as they begin
+	ImplementationVersions []string `yaml:"implementation_versions,omitempty"` // of DICOM, with * at the end for any
 }
 
 // Load reads one list file strictly: an unknown or repeated field, an alias, another encoding than

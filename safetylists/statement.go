@@ -108,6 +108,7 @@ type Statement struct {
 	model       string         // fingerprint: what it names when its pattern does not
 	objectIDs   []OID          // fingerprint: sysObjectID values
 	description *regexp.Regexp // fingerprint: of sysDescr, with groups model and version
+	hints       identitySpec   // fingerprint: what only hints at a maker
 }
 
 // PortRange is a range of ports of one transport.
