@@ -44,6 +44,7 @@ func rules() []rule {
 		{"primum/safetylists/release", pure, []string{"os", "log"}},
 		{"primum/safetylists/lists", pure, nil},
 		{"primum/safetylists/vectors", pure, nil},
+		{"primum/safetylists/letter", pure, []string{"os", "log"}},
 		{"primum/plugins/sdk/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, nil},
 		{"primum/plugins/snmp/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, []string{"net"}},
 		{"primum/plugins/dicom/...", []string{"primum/agent", "primum/controller", "primum/safetylists"}, []string{"net"}},

@@ -75,3 +75,6 @@ func containsWords(whole, part string) bool {
 func isWordByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 0x80
 }
+
+// Plain is a name without case, accents and runs of white space, as names are compared.
+func Plain(name string) string { return fold(name) }

@@ -25,10 +25,12 @@ type Product struct {
 	ouis                  []string
 	fixedIn               Versions // deny: in these the maker has mended it
 	hasFixed              bool
+
+	spelled ProductSpec // as it was written
 }
 
 func parseProduct(s ProductSpec, t Type) (Product, error) {
-	p := Product{anyMaker: s.AnyManufacturer, anyModel: s.AnyModel}
+	p := Product{anyMaker: s.AnyManufacturer, anyModel: s.AnyModel, spelled: s}
 	for _, m := range s.Manufacturers {
 		p.manufacturers = append(p.manufacturers, fold(m))
 	}
