@@ -3,6 +3,7 @@ package safetylists
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,11 @@ func (f *File) Lint() []Finding {
 			}
 			if len(s.Effect.Classes) == 0 {
 				add("effect is missing: what happens then")
+			}
+		}
+		for _, facet := range facets() {
+			if text := s.facet(facet); strings.Contains(text, "<") && strings.Contains(text, ">") {
+				add(facet + " still has a place to be filled in: " + text)
 			}
 		}
 		if !f.Lab && slices.ContainsFunc(s.Evidence, func(e Evidence) bool { return e.Address == "" }) {

@@ -150,6 +150,23 @@ type Candidate struct {
 	Missing string
 }
 
+// Question is the question that a person has in mind of a device of this site: of a kind, to a port (0: the
+// registered one) and, for snmp.get, about objects (none: the default ones). It is no permission.
+func (l *List) Question(d Device, k Kind, port uint16, oids []string) (Query, error) {
+	rule := defaultRule(k)
+	if rule.Kind != k {
+		return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo or hl7.ack", k)
+	}
+	rule.Port = port
+	if len(oids) > 0 {
+		if k != SNMPGet {
+			return Query{}, fmt.Errorf("objects belong to snmp.get, not to %s", k)
+		}
+		rule.OIDs = oids
+	}
+	return rule.Fill(d.Endpoints, l.site.Facility)
+}
+
 // DecideCandidate is [List.Decide] of a candidate. One that lacks something is refused too: as DENIED
 // or PORT_FORBIDDEN where that is so whatever the inventory lacks, else as NOT_REGISTERED.
 func (l *List) DecideCandidate(d Device, c Candidate, at time.Time) Decision {

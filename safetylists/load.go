@@ -19,6 +19,7 @@ import (
 
 // File is one parsed list file: the statements of one maker and family.
 type File struct {
+	Path       string // as it was given to Load
 	Name       string
 	Maker      string
 	Dated      string
@@ -111,7 +112,7 @@ func Load(name string, text []byte) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list %s: dated: %q is not a date such as 2026-11-24", name, spec.Dated)
 	}
-	f := &File{Name: spec.Name, Maker: spec.Maker, Dated: spec.Dated, Lab: spec.Lab}
+	f := &File{Path: name, Name: spec.Name, Maker: spec.Maker, Dated: spec.Dated, Lab: spec.Lab}
 	seen := map[string]int{}
 	for i, s := range spec.Statements {
 		at := item(node, "statements", i)

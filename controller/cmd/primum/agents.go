@@ -92,8 +92,11 @@ func free(path string) error {
 }
 
 // writeNew writes a secret file; one that is there is not overwritten.
-func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func writeNew(path, text string) error { return writeMode(path, text, 0o600) }
+
+// writeMode makes a file; one that is there is not overwritten.
+func writeMode(path, text string, mode os.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, os.ErrExist) {
 		return input("%s is there already, and was left as it is; give another name", path)
 	}

@@ -130,8 +130,10 @@ func (c *deviceShowCommand) Run(e *env) error {
 }
 
 type explainCommand struct {
-	Device string `arg:"" help:"Asset tag."`
-	Kind   string `arg:"" optional:"" help:"snmp.get, dicom.echo or hl7.ack. Defaults to every question worth deciding about."`
+	Device string   `arg:"" help:"Asset tag."`
+	Kind   string   `arg:"" optional:"" help:"snmp.get, dicom.echo or hl7.ack. Defaults to every question worth deciding about."`
+	Port   uint16   `help:"Port, with KIND. Defaults to the registered one."`
+	OID    []string `name:"oid" help:"Object of snmp.get, with KIND; once for each, in order."`
 }
 
 // Run explains.
@@ -140,7 +142,7 @@ func (c *explainCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ExplainQuestion, &adminv1.ExplainQuestionRequest{Device: within("devices", c.Device), Kind: c.Kind})
+	r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ExplainQuestion, &adminv1.ExplainQuestionRequest{Device: within("devices", c.Device), Kind: c.Kind, Port: uint32(c.Port), Oids: c.OID})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,14 @@ type listCommands struct {
 	Show    listShowCommand    `cmd:"" help:"Show the release in force."`
 	Release listReleaseCommand `cmd:"" help:"Make a signed release of list files and a site file."`
 	Digests listDigestsCommand `cmd:"" help:"Print each allowance's digest, which a sign-off in the site file names."`
+
+	New     listNewCommand     `cmd:"" help:"Make a list file to begin with."`
+	Lint    listLintCommand    `cmd:"" help:"Say what should be mended in list files before they are signed."`
+	Test    listTestCommand    `cmd:"" help:"Try the examples of list files."`
+	Diff    listDiffCommand    `cmd:"" help:"Say what newer list files allow that older ones did not, and the other way round."`
+	Explain listExplainCommand `cmd:"" help:"Decide about a device that is described here, without a controller."`
+	Search  listSearchCommand  `cmd:"" help:"Find statements by their words."`
+	Request listRequestCommand `cmd:"" help:"Write to the manufacturer of a model that nobody has approved."`
 }
 
 type listPublishCommand struct {

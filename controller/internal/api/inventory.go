@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"primum/controller/internal/identity"
 	"primum/controller/internal/inventory"
 	"primum/controller/internal/store"
@@ -112,7 +115,18 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 		return nil, refused(*no, nil)
 	}
 	out := &adminv1.ExplainQuestionResponse{}
-	for _, c := range rel.List.Candidates(u.device) {
+	candidates := rel.List.Candidates(u.device)
+	if r.GetPort() != 0 || len(r.GetOids()) > 0 {
+		if r.GetPort() > 65535 || kind == "" {
+			return nil, status.Error(codes.InvalidArgument, "a port is 1 to 65535, and port and objects need the kind of question")
+		}
+		q, err := rel.List.Question(u.device, kind, uint16(r.GetPort()), r.GetOids())
+		if err != nil {
+			return nil, status.Errorf(codes.InvalidArgument, "the question: %v", err)
+		}
+		candidates = []list.Candidate{{Kind: kind, Port: q.Port(), Query: q}}
+	}
+	for _, c := range candidates {
 		if kind != "" && c.Kind != kind {
 			continue
 		}

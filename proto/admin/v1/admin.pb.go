@@ -730,7 +730,11 @@ type ExplainQuestionRequest struct {
 	// Required. "devices/...".
 	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
 	// Optional. "snmp.get", "dicom.echo" or "hl7.ack"; empty: every question worth deciding about.
-	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Optional, with kind. TCP or UDP port, 1 to 65535; 0: the registered one.
+	Port uint32 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	// Optional, with kind snmp.get. Objects, 1 to 16, in message order; none: those of the allowances.
+	Oids          []string `protobuf:"bytes,4,rep,name=oids,proto3" json:"oids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -777,6 +781,20 @@ func (x *ExplainQuestionRequest) GetKind() string {
 		return x.Kind
 	}
 	return ""
+}
+
+func (x *ExplainQuestionRequest) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *ExplainQuestionRequest) GetOids() []string {
+	if x != nil {
+		return x.Oids
+	}
+	return nil
 }
 
 type ExplainQuestionResponse struct {
@@ -4110,10 +4128,12 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\adevices\x18\x01 \x03(\v2\x17.primum.admin.v1.DeviceR\adevices\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"&\n" +
 	"\x10GetDeviceRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"D\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"l\n" +
 	"\x16ExplainQuestionRequest\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\"[\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x12\n" +
+	"\x04oids\x18\x04 \x03(\tR\x04oids\"[\n" +
 	"\x17ExplainQuestionResponse\x12@\n" +
 	"\fexplanations\x18\x01 \x03(\v2\x1c.primum.admin.v1.ExplanationR\fexplanations\"\xa2\x02\n" +
 	"\vExplanation\x12\x1a\n" +

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	list "primum/safetylists"
+	"primum/safetylists/frame"
+)
+
+type listExplainCommand struct {
+	Maker    string   `help:"Maker, as the CMMS has it."`
+	Model    string   `help:"Model."`
+	Software string   `help:"Software version."`
+	MAC      string   `help:"Address of the network card."`
+	Class    string   `default:"other" help:"life-support, high-risk or other."`
+	Kind     string   `default:"snmp.get" enum:"snmp.get,dicom.echo,hl7.ack" help:"snmp.get, dicom.echo or hl7.ack."`
+	Port     uint16   `help:"Port. Defaults to 161, 104 or 2575."`
+	OID      []string `name:"oid" help:"Objects of snmp.get, in order. Default: the four of the system group."`
+	CalledAE string   `name:"called-ae" default:"TITLE" help:"Title of the device, for dicom.echo."`
+	Persons  int      `help:"How many of the site's persons to suppose have signed off every allowance: 0, 1 or 2."`
+	From     string   `help:"Address that would ask."`
+	In       []string `help:"List files, folders of them, or the word shipped (default)."`
+}
+
+// Run decides about a device that is described on the command line, without a controller.
+func (c *listExplainCommand) Run(e *env) error {
+	files, err := readLists(defaultLists(c.In))
+	if err != nil {
+		return err
+	}
+	l, err := together(files, c.Persons)
+	if err != nil {
+		return err
+	}
+	class, err := list.ParseClass(c.Class)
+	if err != nil {
+		return input("--class: %v", err)
+	}
+	d := list.Device{ID: "device", Class: class, MAC: strings.ToLower(c.MAC), Endpoints: list.Endpoints{AETitle: c.CalledAE, HL7Application: "APP", HL7Facility: "FACILITY"}}
+	if c.Maker+c.Model+c.Software != "" {
+		d.Claims = []list.Claim{{Source: list.CMMS, Manufacturer: c.Maker, Model: c.Model, Version: c.Software}}
+	}
+	q, err := c.query(&d)
+	if err != nil {
+		return input("%v", err)
+	}
+	dec := l.Decide(d, q, time.Now())
+	reason, detail := dec.Reason, dec.Detail()
+	if c.From != "" {
+		from, err := netip.ParseAddr(c.From)
+		if err != nil {
+			return input("--from %q is no IP address", c.From)
+		}
+		if no := dec.From(from); no != nil && dec.Allowed() {
+			reason, detail = no.Reason, no.Detail
+		}
+	}
+	w := reason.Words()
+	e.say("%s: %s", q.String(), string(reason))
+	e.say("  %s %s", w.What, w.Why)
+	if detail != "" {
+		e.say("  In particular: %s", detail)
+	}
+	e.say("  %s", w.Do)
+	for _, id := range dec.Statements {
+		e.say("  statement: %s", id)
+		for _, line := range sources(l.Statement(id)) {
+			e.say("    source: %s", line)
+		}
+	}
+	for _, hint := range l.Hints(list.Observed{MAC: d.MAC}) {
+		e.say("  the network card hints at: %s", hint.Maker)
+	}
+	if dec.Allowed() {
+		all, err := frame.Messages(q, frame.Example())
+		if err != nil {
+			return err
+		}
+		for _, m := range all {
+			e.say("      %s, %d octets", m.Words, len(m.Bytes))
+		}
+	}
+	return nil
+}
+
+func (c *listExplainCommand) query(d *list.Device) (list.Query, error) {
+	s := list.QuerySpec{Kind: list.Kind(c.Kind), Port: c.Port}
+	or := func(p uint16) {
+		if s.Port == 0 {
+			s.Port = p
+		}
+	}
+	switch s.Kind {
+	case list.DICOMEcho:
+		or(104)
+		s.CalledAE, s.CallingAE, d.DICOMPort = c.CalledAE, "PRIMUM", s.Port
+	case list.HL7Ack:
+		or(2575)
+		s.Facility, s.ReceivingApp, s.ReceivingFac, s.HL7Version, s.Expect, d.HL7Port = "SITE", "APP", "FACILITY", "2.5.1", "AA", s.Port
+	default:
+		or(161)
+		s.OIDs, d.SNMPPort = c.OID, s.Port
+		if len(s.OIDs) == 0 {
+			s.OIDs = list.DefaultOIDs()
+		}
+	}
+	return list.ParseQuery(s)
+}

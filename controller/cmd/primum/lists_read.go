@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	list "primum/safetylists"
+	"primum/safetylists/lists"
+)
+
+// readLists loads list files: each path is a file or a folder of *.yaml. The word shipped means the lists
+// that this program carries. Nothing of a file that is too large is read.
+func readLists(paths []string) ([]*list.File, error) {
+	var files []*list.File
+	add := func(name string, text []byte) error {
+		f, err := list.Load(name, text)
+		if err != nil {
+			return input("%v", err)
+		}
+		files = append(files, f)
+		return nil
+	}
+	for _, path := range paths {
+		if path == "shipped" {
+			names, err := fs.Glob(lists.Files(), "*.yaml")
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				text, err := lists.Files().ReadFile(name)
+				if err == nil {
+					err = add(name, text)
+				}
+				if err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		names := []string{path}
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			if names, err = filepath.Glob(filepath.Join(path, "*.yaml")); err != nil || len(names) == 0 {
+				return nil, input("the folder %s has no list file (*.yaml)", path)
+			}
+			slices.Sort(names)
+		}
+		for _, name := range names {
+			text, err := readListFile(name)
+			if err == nil {
+				err = add(name, text)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return files, nil
+}
+
+// readListFile reads a file that may be a list, or says why not: the size comes before the content.
+func readListFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, input("there is no list file %s", path)
+	case err != nil:
+		return nil, input("the list file cannot be read: %v", err)
+	case !info.Mode().IsRegular():
+		return nil, input("%s is no file", path)
+	case info.Size() > list.MaxFileSize:
+		return nil, input("list %s: %d octets; a list file has at most %d. Make one file of each maker and family.", path, info.Size(), list.MaxFileSize)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, input("the list file cannot be read: %v", err)
+	}
+	return text, nil
+}
+
+// together compiles files for a site that nobody has signed anything off for, unless persons are assumed.
+func together(files []*list.File, persons int) (*list.List, error) {
+	site := list.Site{Name: "none", Facility: "SITE", Policy: list.Real}
+	by := []string{"a first person", "a second person"}[:min(max(persons, 0), 2)]
+	for _, f := range files {
+		if f.Lab {
+			site.Policy = list.Lab
+		}
+		for _, s := range f.Statements {
+			if s.Type == list.Allow && len(by) > 0 {
+				site.SignOffs = append(site.SignOffs, list.SignOff{Statement: s.ID, Digest: s.Digest, By: by})
+			}
+		}
+	}
+	l, err := list.New(files, site)
+	if err != nil {
+		return nil, input("%v", err)
+	}
+	return l, nil
+}
+
+// defaultLists is what a command without list files works on.
+func defaultLists(paths []string) []string {
+	if len(paths) == 0 {
+		return []string{"shipped"}
+	}
+	return paths
+}
+
+// sources says the evidence behind statements, one line a document.
+func sources(s *list.Statement) []string {
+	var out []string
+	for _, ev := range s.Evidence {
+		out = append(out, strings.TrimSpace(ev.Title+", "+ev.Publisher+", "+ev.Date+" "+ev.Address))
+	}
+	return out
+}
