@@ -74,12 +74,12 @@ func bootTime() time.Duration {
 
 // Run runs an enrolled agent until ctx ends. What is under way is brought to its end first.
 func Run(ctx context.Context, cfg Config) error {
-	id, permitKey, listKey, err := load(cfg.Data)
+	id, permitKey, err := load(cfg.Data)
 	if err != nil {
 		return err
 	}
 	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, leases: whereabouts.Leases{Path: cfg.Leases}, wake: make(chan struct{}, 1)}
-	if a.trust, err = trust.Open(filepath.Join(cfg.Data, "papers"), cfg.Policy, listKey); err != nil {
+	if a.trust, err = trust.Open(filepath.Join(cfg.Data, "papers"), cfg.Policy, id.ListRoot); err != nil {
 		return err
 	}
 	if a.secrets, err = secret.Open(filepath.Join(cfg.Data, "secrets")); err != nil {

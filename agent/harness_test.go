@@ -80,7 +80,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	log := slog.New(slog.DiscardHandler)
 	a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
 		leases: whereabouts.Leases{Path: leases}, wake: make(chan struct{}, 1)}
-	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListKey); err != nil {
+	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListRoot); err != nil {
 		t.Fatal(err)
 	}
 	if a.secrets, err = secret.Open(filepath.Join(dir, "secrets")); err != nil {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -24,6 +25,7 @@ import (
 	"primum/agent/internal/secret"
 	controlv1 "primum/proto/control/v1"
 	"primum/safetylists/permit"
+	"primum/safetylists/release"
 )
 
 // Identity is what enrolment gave the agent: who it is, whom it speaks to, and whose signatures it
@@ -32,7 +34,7 @@ type Identity struct {
 	Name       string `json:"name"`       // without "agents/"
 	Controller string `json:"controller"` // host:port
 	PermitKey  string `json:"permit_key"`
-	ListKey    string `json:"list_key"`
+	ListRoot   []byte `json:"list_root"` // the root of the safety list that a person handed over
 }
 
 const (
@@ -47,7 +49,7 @@ type EnrollConfig struct {
 	Data       string // data directory of the agent
 	Controller string // host:port of the control plane
 	Authority  string // file: certificate of the controller's authority, PEM
-	ListKey    string // file: public key that list releases are signed with; believed over the controller
+	ListRoot   string // file: root of the safety list; believed over the controller
 	TokenFile  string // file: one-time token
 }
 
@@ -60,13 +62,12 @@ func Enroll(ctx context.Context, cfg EnrollConfig) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol: read token: %w", err)
 	}
-	keyText, err := os.ReadFile(cfg.ListKey)
+	root, err := os.ReadFile(cfg.ListRoot)
 	if err != nil {
-		return Identity{}, fmt.Errorf("enrol: read list key: %w", err)
+		return Identity{}, fmt.Errorf("enrol: read list root: %w", err)
 	}
-	listKey, err := permit.ParsePublic(string(keyText))
-	if err != nil {
-		return Identity{}, fmt.Errorf("enrol: list key %s: %w", cfg.ListKey, err)
+	if _, err := release.NewMemory(root); err != nil {
+		return Identity{}, fmt.Errorf("enrol: %s: %w", cfg.ListRoot, err)
 	}
 	roots, authority, err := readAuthority(cfg.Authority)
 	if err != nil {
@@ -93,14 +94,14 @@ func Enroll(ctx context.Context, cfg EnrollConfig) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol at %s: %w", cfg.Controller, err)
 	}
-	if theirs := resp.GetListKey(); len(theirs) > 0 && !listKey.Equal(ed25519.PublicKey(theirs)) {
-		return Identity{}, fmt.Errorf("enrol: the controller's list key is not the one in %s; do not go on before you know why", cfg.ListKey)
+	if theirs := resp.GetListRoot(); len(theirs) > 0 && !bytes.Equal(root, theirs) {
+		return Identity{}, fmt.Errorf("enrol: the controller's list root is not the one in %s; do not go on before you know why", cfg.ListRoot)
 	}
 	if len(resp.GetPermitKey()) != ed25519.PublicKeySize {
 		return Identity{}, fmt.Errorf("enrol: the controller gave no permit key")
 	}
 	id := Identity{Name: strings.TrimPrefix(resp.GetAgent(), "agents/"), Controller: cfg.Controller,
-		PermitKey: permit.FormatPublic(resp.GetPermitKey()), ListKey: permit.FormatPublic(listKey)}
+		PermitKey: permit.FormatPublic(resp.GetPermitKey()), ListRoot: root}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol: keep key: %w", err)
@@ -134,24 +135,20 @@ func readAuthority(path string) (*x509.CertPool, []byte, error) {
 }
 
 // load reads the identity of an enrolled agent.
-func load(data string) (Identity, ed25519.PublicKey, ed25519.PublicKey, error) {
+func load(data string) (Identity, ed25519.PublicKey, error) {
 	b, err := os.ReadFile(filepath.Join(data, identityFile))
 	if err != nil {
-		return Identity{}, nil, nil, fmt.Errorf("this agent is not enrolled; run primum-agent enroll first: %w", err)
+		return Identity{}, nil, fmt.Errorf("this agent is not enrolled; run primum-agent enroll first: %w", err)
 	}
 	var id Identity
 	if err := json.Unmarshal(b, &id); err != nil {
-		return Identity{}, nil, nil, fmt.Errorf("read %s: %w", identityFile, err)
+		return Identity{}, nil, fmt.Errorf("read %s: %w", identityFile, err)
 	}
 	permitKey, err := permit.ParsePublic(id.PermitKey)
 	if err != nil {
-		return Identity{}, nil, nil, fmt.Errorf("read %s: %w", identityFile, err)
+		return Identity{}, nil, fmt.Errorf("read %s: %w", identityFile, err)
 	}
-	listKey, err := permit.ParsePublic(id.ListKey)
-	if err != nil {
-		return Identity{}, nil, nil, fmt.Errorf("read %s: %w", identityFile, err)
-	}
-	return id, permitKey, listKey, nil
+	return id, permitKey, nil
 }
 
 // creds is the mutual TLS of the uplink. An agent certificate that has ended is said plainly.

@@ -38,7 +38,7 @@ type life struct {
 	Data      string
 	Leases    string
 	Epoch     uint64
-	ListKey   []byte
+	ListRoot  []byte
 	PermitKey []byte
 	Bundle    []byte
 	Document  []byte
@@ -62,7 +62,7 @@ func live(path string) error {
 	log := slog.New(slog.DiscardHandler)
 	a := &Agent{cfg: Config{Data: l.Data, Policy: list.Lab, Log: log, Running: 4}, id: Identity{Name: papertest.Agent}, permitKey: ed25519.PublicKey(l.PermitKey), log: log,
 		leases: whereabouts.Leases{Path: l.Leases}, wake: make(chan struct{}, 1)}
-	if a.trust, err = trust.Open(filepath.Join(l.Data, "papers"), list.Lab, l.ListKey); err != nil {
+	if a.trust, err = trust.Open(filepath.Join(l.Data, "papers"), list.Lab, l.ListRoot); err != nil {
 		return err
 	}
 	if a.secrets, err = secret.Open(filepath.Join(l.Data, "secrets")); err != nil {
@@ -146,7 +146,7 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	ids := map[int]permit.ID{}
 	var newest uint64
 	for n := range kills {
-		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListKey: p.ListKey, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
+		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
 			Signature: p.Signature, Plan: p.Digest[:], Builtins: builtins}
 		for i, item := range p.Plan.Items {
 			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {

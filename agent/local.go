@@ -54,7 +54,7 @@ func (l *local) Hello() *controlv1.Hello {
 	h := &controlv1.Hello{AgentVersion: Version, Incarnation: l.Incarnation(), LastEpoch: epoch, JournalLsn: a.journal.Head().Seq,
 		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now()}
 	if rel != nil {
-		h.ListDigest = rel.Digest[:]
+		h.ListDigest, h.ListTimestamp = rel.Digest[:], rel.Timestamp
 	}
 	for _, p := range a.plugins.Plugins() {
 		h.Plugins = append(h.Plugins, &controlv1.PluginInfo{Name: p.Name, Version: p.Version, Sha256: p.SHA256[:], Kinds: p.Kinds})

@@ -27,7 +27,7 @@ type enrollCommand struct {
 	Data       string `required:"" help:"Data directory of the agent."`
 	Controller string `required:"" help:"Address of the control plane, host:port."`
 	Authority  string `required:"" help:"File: certificate of the controller's authority, PEM."`
-	ListKey    string `required:"" help:"File: public key that list releases are signed with. It is believed over the controller."`
+	ListRoot   string `required:"" help:"File: root of the safety list (TUF metadata). It is believed over the controller."`
 	TokenFile  string `required:"" help:"File: the one-time token."`
 }
 

@@ -44,7 +44,7 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 		state   evidence.State
 	}{
 		"refused by a deny of the agent's own list": {options: papertest.Options{Extra: denyTestmodel}, want: list.Denied},
-		"unknown version":            {options: papertest.Options{Device: func(d *list.Device) { d.Claims[0].Version = "" }}, want: list.VersionUnknown},
+		"unknown version": {options: papertest.Options{Device: func(d *list.Device) { d.Claims[0].Version = "" }}, want: list.VersionUnknown},
 		"asked from an address that the allowance does not name": {options: papertest.Options{Condition: "  sources: [10.1.2.0/24]\n"}, want: list.SourceNotPermitted},
 		"unknown product":            {options: papertest.Options{Device: func(d *list.Device) { d.Claims[0].Model = "Other" }}, want: list.NotApproved},
 		"not known to be out of use": {options: papertest.Options{Device: func(d *list.Device) { d.Class = list.LifeSupport }}, want: list.InUseUnknown},
@@ -61,9 +61,7 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 		"permit of another address":  {permit: func(p *permit.Permit) { p.Address = netip.MustParseAddrPort("127.0.0.2:11113") }, want: list.PermitInvalid},
 		"tampered permit":            {raw: func(b []byte) []byte { b[30] ^= 1; return b }, want: list.PermitInvalid},
 		"unsigned permit":            {raw: func(b []byte) []byte { clear(b[len(b)-64:]); return b }, want: list.PermitInvalid},
-		"unsigned list": {papers: func(_ *testing.T, p *papertest.Papers) {
-			p.Bundle = []byte(strings.Replace(string(p.Bundle), `"signature":"`, `"signature":"AAAA`, 1))
-		}, want: list.PlanNotApproved},
+		"unsigned list":              {papers: func(t *testing.T, p *papertest.Papers) { p.Bundle = p.Unsigned(t) }, want: list.PlanNotApproved},
 		"list signed by somebody else": {papers: func(t *testing.T, p *papertest.Papers) {
 			p.Bundle = papertest.Make(t, p.Now, papertest.Options{Address: address, Question: echo}).Bundle
 		}, want: list.PlanNotApproved},

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,13 +36,13 @@ const Version = "0.1.0"
 
 // Config is what a controller needs.
 type Config struct {
-	Data    string            // data directory; made at the first start
-	Admin   string            // host:port of the admin API
-	Control string            // host:port of the control plane
-	Hosts   []string          // further names and addresses under which it is reached
-	ListKey ed25519.PublicKey // that list releases are signed with
-	Lease   time.Duration     // at most 15 s
-	Log     *slog.Logger
+	Data     string        // data directory; made at the first start
+	Admin    string        // host:port of the admin API
+	Control  string        // host:port of the control plane
+	Hosts    []string      // further names and addresses under which it is reached
+	ListRoot []byte        // root of the safety list (TUF metadata)
+	Lease    time.Duration // at most 15 s
+	Log      *slog.Logger
 }
 
 // MaxLease is the longest leave that an agent gets (DESIGN 6.8).
@@ -60,7 +59,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	lists, err := safety.Open(ctx, db, cfg.ListKey)
+	lists, err := safety.Open(ctx, db, cfg.ListRoot)
 	if err != nil {
 		return err
 	}
@@ -95,7 +94,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}))
 	controlv1.RegisterAgentServiceServer(control, agents)
-	controlv1.RegisterEnrollmentServiceServer(control, &enroll.Service{Authority: authority, Store: db, PermitKey: minter.Public(), ListKey: cfg.ListKey, Now: time.Now, Log: cfg.Log})
+	controlv1.RegisterEnrollmentServiceServer(control, &enroll.Service{Authority: authority, Store: db, PermitKey: minter.Public(), ListRoot: cfg.ListRoot, Now: time.Now, Log: cfg.Log})
 
 	return serve(ctx, cfg, news, db, agents, map[*grpc.Server]net.Listener{admin: adminL, control: controlL}, ready)
 }

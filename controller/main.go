@@ -14,7 +14,6 @@ import (
 
 	"primum/controller/internal/auth"
 	"primum/controller/internal/store"
-	"primum/safetylists/permit"
 )
 
 type commandLine struct {
@@ -24,12 +23,12 @@ type commandLine struct {
 }
 
 type serveCommand struct {
-	Data    string        `required:"" help:"Data directory; made at the first start. authority.crt, admin.token and admin.address in it are what primum --home reads."`
-	Admin   string        `default:"127.0.0.1:7443" help:"Address of the admin API."`
-	Control string        `default:"127.0.0.1:7444" help:"Address of the control plane, for agents."`
-	Host    []string      `help:"Further name or address under which the controller is reached; goes into its certificate."`
-	ListKey string        `required:"" help:"File: public key that list releases are signed with."`
-	Lease   time.Duration `default:"15s" help:"How long an agent may go on without hearing from the controller; at most 15 s."`
+	Data     string        `required:"" help:"Data directory; made at the first start. authority.crt, admin.token and admin.address in it are what primum --home reads."`
+	Admin    string        `default:"127.0.0.1:7443" help:"Address of the admin API."`
+	Control  string        `default:"127.0.0.1:7444" help:"Address of the control plane, for agents."`
+	Host     []string      `help:"Further name or address under which the controller is reached; goes into its certificate."`
+	ListRoot string        `required:"" help:"File: root of the safety list (TUF metadata), as primum list init made it and its keys signed it."`
+	Lease    time.Duration `default:"15s" help:"How long an agent may go on without hearing from the controller; at most 15 s."`
 }
 
 type tokenCommands struct {
@@ -73,17 +72,13 @@ func Main(args []string, stdout, stderr io.Writer) int {
 
 // Run serves.
 func (c *serveCommand) Run(e *env) error {
-	text, err := os.ReadFile(c.ListKey)
+	root, err := os.ReadFile(c.ListRoot)
 	if err != nil {
-		return fmt.Errorf("read list key: %w", err)
-	}
-	key, err := permit.ParsePublic(string(text))
-	if err != nil {
-		return fmt.Errorf("list key %s: %w", c.ListKey, err)
+		return fmt.Errorf("read list root: %w", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	return Run(ctx, Config{Data: c.Data, Admin: c.Admin, Control: c.Control, Hosts: c.Host, ListKey: key, Lease: c.Lease, Log: slog.New(slog.NewTextHandler(e.err, nil))})
+	return Run(ctx, Config{Data: c.Data, Admin: c.Admin, Control: c.Control, Hosts: c.Host, ListRoot: root, Lease: c.Lease, Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 
 // Run makes a token.

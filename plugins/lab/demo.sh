@@ -52,7 +52,6 @@ until_there "$dir/lab/ready" "the laboratory"
 head -n 1 "$dir/lab.log"
 
 say "Keys, and a signed safety list: real denials, and what the demo's invented makers allow"
-"$bin/primum" key new --out "$dir/list.key" >/dev/null
 approver=$("$bin/primum" key new --out "$dir/approver.key")
 {
 	printf 'schema: primum-site/1\nname: demo\nfacility: DEMOSITE\npolicy: lab\nmin_approvers: 1\n'
@@ -61,16 +60,17 @@ approver=$("$bin/primum" key new --out "$dir/approver.key")
 		printf -- '- {statement: %s, digest: %s, by: [head-of-htm], on: %s}\n' "$id" "$digest" "$(date -u +%F)"
 	done
 } >"$dir/site.yaml"
-"$bin/primum" list release --number 1 --key "$dir/list.key" --site "$dir/site.yaml" --days 7 --out "$dir/release.bundle" safetylists/lists/*.yaml plugins/lab/lists/*.yaml
+"$bin/primum" list demo "$dir/list" --site "$dir/site.yaml" safetylists/lists/*.yaml plugins/lab/lists/*.yaml
+"$bin/primum" list timestamp "$dir/list" --key "$dir/list/keys/timestamp" --passphrase-file "$dir/list/keys/passphrase" --out "$dir/release.bundle"
 
 say "Controller and site agent, two processes, mutual TLS"
-start controller "$bin/primum-controller" serve --data "$dir/controller" --admin 127.0.0.1:0 --control 127.0.0.1:0 --list-key "$dir/list.key.pub"
+start controller "$bin/primum-controller" serve --data "$dir/controller" --admin 127.0.0.1:0 --control 127.0.0.1:0 --list-root "$dir/list/metadata/1.root.json"
 until_there "$dir/controller/admin.token" "the controller"
 primum list publish "$dir/release.bundle"
 primum agents token demo --to "$dir/token"
 mkdir -m 700 "$dir/agent"
 "$bin/primum-agent" enroll --data "$dir/agent" --controller "$(cat "$dir/controller/control.address")" --authority "$dir/controller/authority.crt" \
-	--list-key "$dir/list.key.pub" --token-file "$dir/token"
+	--list-root "$dir/list/metadata/1.root.json" --token-file "$dir/token"
 start agent "$bin/primum-agent" serve --data "$dir/agent" --policy lab --leases "$dir/lab/dnsmasq.leases"
 for _ in $(seq 200); do
 	if primum agents list | grep -q ' CONNECTED '; then break; fi

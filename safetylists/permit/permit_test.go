@@ -134,7 +134,7 @@ func TestPermitIsNotMintedWiderThanTheRules(t *testing.T) {
 }
 
 func TestSignaturesDoNotCrossDomains(t *testing.T) {
-	domains := []Domain{DomainPlan, DomainStanding, DomainPermit, DomainRelease}
+	domains := []Domain{DomainPlan, DomainStanding, DomainPermit}
 	body := []byte("one paper")
 	for _, made := range domains {
 		sig := Sign(made, key(1), body)

@@ -16,7 +16,6 @@ const (
 	DomainPlan     Domain = "primum plan approval 1"
 	DomainStanding Domain = "primum standing approval 1"
 	DomainPermit   Domain = "primum permit 1"
-	DomainRelease  Domain = "primum list release 1"
 )
 
 // ErrSignature says that a signature is missing or does not belong to the paper and the key.

@@ -1,142 +1,84 @@
-// Package release makes one signed bundle of list files and a site file, and opens it again. A
-// bundle is a document and its signatures; nothing in it is read before a signature verifies.
+// Package release makes and verifies releases of the safety list. A release is a TUF repository: root
+// says whose keys count, a safety board denies, each manufacturer speaks for its own products alone, a
+// site signs its own file, and a timestamp of at most a week says that this is the newest.
 //
-// It is pure: no clock, no file, no network. Delegated roles per manufacturer (TUF) replace the one
-// list key in a later release of Primum; statements and site files stay as they are.
+// Verification is go-tuf's, on bytes in memory: no file, no network, no clock of its own. What go-tuf
+// does not say is said here: the strict shape of every file, what each role may say, the newest that
+// was ever seen, and that nobody but its own signers lifts a denial.
 package release
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"crypto/sha256"
-	"encoding/json"
-	"fmt"
-	"io"
-	"slices"
-	"strings"
+	"errors"
 	"time"
 
 	list "primum/safetylists"
 	"primum/safetylists/permit"
 )
 
+// Roles below the top-level targets. All others are manufacturers.
 const (
-	schema = "primum-release/1"
-	// MaxSize bounds a bundle, in octets.
-	MaxSize = 32 << 20
+	Board = "safety-board"
+	Site  = "site"
 )
+
+const (
+	// MaxOfflineDays is how long after the issue of its timestamp a release may be used at most,
+	// whatever its metadata claims (DESIGN 6.18). A root may state fewer days.
+	MaxOfflineDays = 7
+	// SitePath is the one target of the site.
+	SitePath = "site/site.yaml"
+	// skew is how far ahead of ours the publisher's clock may be.
+	skew = 5 * time.Minute
+)
+
+// ErrExpired says that a release, or a part of it, has ended.
+var ErrExpired = errors.New("the release has ended")
 
 // Release is an opened bundle: verified, parsed and compiled.
 type Release struct {
-	Number  uint64        // grows with every release; a smaller one is a rollback
-	Digest  permit.Digest // of the document
-	Issued  time.Time
-	Expires time.Time
-	List    *list.List
+	Number    uint64        // version of the snapshot
+	Timestamp uint64        // version of the timestamp; it alone grows when a release is renewed
+	Digest    permit.Digest // of what the targets say; a renewed timestamp does not change it
+	Issued    time.Time     // of the timestamp
+	Expires   time.Time
+	List      *list.List
+	Roles     []Role
+	Findings  []string // what was left out or carried over, and why
+}
+
+// Role is one role of a release, for people to look at.
+type Role struct {
+	Name      string
+	Version   int64
+	Expires   time.Time
+	Keys      []string // ids
+	Threshold int
+	Files     []string
 }
 
 // ExpiredAt reports whether the release may no longer be used.
 func (r *Release) ExpiredAt(at time.Time) bool { return !at.Before(r.Expires) }
 
-// Source is what goes into a release.
-type Source struct {
-	Number  uint64
-	Issued  time.Time
-	Expires time.Time
-	Files   map[string][]byte // list files by name
-	Site    []byte            // site file
-}
-
-type document struct {
-	Schema  string    `json:"schema"`
-	Number  uint64    `json:"number"`
-	Issued  time.Time `json:"issued"`
-	Expires time.Time `json:"expires"`
-	Files   []file    `json:"files"` // ordered by name
-	Site    string    `json:"site"`
-}
-
-type file struct {
-	Name string `json:"name"`
-	Text string `json:"text"`
-}
-
-type bundle struct {
-	Document  []byte `json:"document"`
-	Signature []byte `json:"signature"`
-}
-
-// Make checks every file by compiling it, and returns the signed bundle.
-func Make(s Source, key ed25519.PrivateKey) ([]byte, error) {
-	if s.Number == 0 || !s.Issued.Before(s.Expires) {
-		return nil, fmt.Errorf("make release: it needs a number above 0 and an end after its issue")
-	}
-	d := document{Schema: schema, Number: s.Number, Issued: s.Issued.UTC(), Expires: s.Expires.UTC(), Site: string(s.Site)}
-	for name, text := range s.Files {
-		d.Files = append(d.Files, file{name, string(text)})
-	}
-	slices.SortFunc(d.Files, func(a, b file) int { return strings.Compare(a.Name, b.Name) })
-	if _, err := d.compile(); err != nil {
-		return nil, fmt.Errorf("make release: %w", err)
-	}
-	body, err := json.Marshal(d)
+// Open verifies a bundle against what was seen before, and compiles it. The memory that it returns is
+// to be kept, also beside an error: a newer root counts even where the rest of the bundle does not.
+func Open(b []byte, m Memory, at time.Time) (*Release, Memory, error) {
+	bundle, err := Decode(b)
 	if err != nil {
-		return nil, fmt.Errorf("make release: %w", err)
+		return nil, m, err
 	}
-	return json.Marshal(bundle{body, permit.Sign(permit.DomainRelease, key, body)})
+	return bundle.Open(m, at)
 }
 
-// Open verifies a bundle with the list key and compiles it. Whether it is too old, or older than one
-// seen before, is for the caller to hold against its clock and its memory.
-func Open(b []byte, key ed25519.PublicKey) (*Release, error) {
-	if len(b) > MaxSize {
-		return nil, fmt.Errorf("open release: %d octets; at most %d", len(b), MaxSize)
-	}
-	var signed bundle
-	if err := strict(b, &signed); err != nil {
-		return nil, fmt.Errorf("open release: %w", err)
-	}
-	if err := permit.Verify(permit.DomainRelease, key, signed.Document, signed.Signature); err != nil {
-		return nil, fmt.Errorf("open release: %w", err)
-	}
-	var d document
-	if err := strict(signed.Document, &d); err != nil {
-		return nil, fmt.Errorf("open release: %w", err)
-	}
-	if d.Schema != schema {
-		return nil, fmt.Errorf("open release: schema is %q; this program reads %s", d.Schema, schema)
-	}
-	l, err := d.compile()
+// Reopen verifies a bundle that was accepted before, as of its issue. Whether it has ended since is for
+// the caller to hold against its clock.
+func Reopen(b []byte, m Memory) (*Release, Memory, error) {
+	bundle, err := Decode(b)
 	if err != nil {
-		return nil, fmt.Errorf("open release: %w", err)
+		return nil, m, err
 	}
-	return &Release{Number: d.Number, Digest: sha256.Sum256(signed.Document), Issued: d.Issued, Expires: d.Expires, List: l}, nil
-}
-
-func (d document) compile() (*list.List, error) {
-	var files []*list.File
-	for _, f := range d.Files {
-		parsed, err := list.Load(f.Name, []byte(f.Text))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, parsed)
-	}
-	site, err := list.LoadSite([]byte(d.Site), files)
+	ts, err := read[timestampShape]("timestamp", bundle.Metadata[timestampFile])
 	if err != nil {
-		return nil, err
+		return nil, m, fail(timestampFile, err)
 	}
-	return list.New(files, site)
-}
-
-func strict(b []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("more after the end of the document")
-	}
-	return nil
+	return bundle.Open(m, ts.Signed.Issued)
 }

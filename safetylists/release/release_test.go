@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
+
 	"fmt"
 	"testing"
 	"time"
@@ -66,108 +65,4 @@ func decide(t *testing.T, l *list.List) list.Decision {
 	}
 	d := list.Device{ID: "1", Class: list.OtherClass, Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Aldane", Model: "Vela", Version: "1.0"}}}
 	return l.Decide(d, q, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
-}
-
-func TestReleaseOpensAsItWasMade(t *testing.T) {
-	s := source(t)
-	b, err := release.Make(s, key(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := release.Open(b, public(key(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Number != 3 || !r.Issued.Equal(s.Issued) || r.Digest.IsZero() || r.List.Site().Name != "demo" {
-		t.Errorf("opened as %+v", r)
-	}
-	if r.ExpiredAt(s.Expires.Add(-time.Second)) || !r.ExpiredAt(s.Expires) {
-		t.Error("it does not expire at its end")
-	}
-	if dec := decide(t, r.List); !dec.Allowed() {
-		t.Errorf("the signed-off question is refused: %s %s", dec.Reason, dec.Detail())
-	}
-	again, err := release.Make(s, key(1))
-	if err != nil || !bytes.Equal(b, again) {
-		t.Errorf("the same source made another bundle: %v", err)
-	}
-}
-
-func TestTamperedReleaseIsRefused(t *testing.T) {
-	b, err := release.Make(source(t), key(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := release.Open(b, public(key(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range b {
-		mutant := bytes.Clone(b)
-		mutant[i] ^= 0x01
-		// A changed letter of a field's name can only pass by being the same document.
-		if r, err := release.Open(mutant, public(key(1))); err == nil && r.Digest != want.Digest {
-			t.Fatalf("octet %d changed: opened with another document", i)
-		}
-	}
-	if _, err := release.Open(b, public(key(2))); !errors.Is(err, permit.ErrSignature) {
-		t.Errorf("another key: %v", err)
-	}
-	if _, err := release.Open(append(bytes.Clone(b), "{}"...), public(key(1))); err == nil {
-		t.Error("a bundle with something after it opened")
-	}
-
-	var parts struct{ Document, Signature []byte }
-	if err := json.Unmarshal(b, &parts); err != nil {
-		t.Fatal(err)
-	}
-	parts.Document = bytes.Replace(parts.Document, []byte(`"number":3`), []byte(`"number":9`), 1)
-	widened, err := json.Marshal(map[string][]byte{"document": parts.Document, "signature": parts.Signature})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := release.Open(widened, public(key(1))); !errors.Is(err, permit.ErrSignature) {
-		t.Errorf("another number under the old signature: %v", err)
-	}
-	plan, err := json.Marshal(map[string][]byte{"document": parts.Document, "signature": permit.Sign(permit.DomainPlan, key(1), parts.Document)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := release.Open(plan, public(key(1))); !errors.Is(err, permit.ErrSignature) {
-		t.Errorf("a plan's signature: %v", err)
-	}
-}
-
-func TestReleaseIsNotMadeOfWhatDoesNotCompile(t *testing.T) {
-	for name, change := range map[string]func(*release.Source){
-		"no number":                    func(s *release.Source) { s.Number = 0 },
-		"it ends before its issue":     func(s *release.Source) { s.Expires = s.Issued },
-		"a list file with a fault":     func(s *release.Source) { s.Files["bad.yaml"] = []byte("schema: other\n") },
-		"a site file with a fault":     func(s *release.Source) { s.Site = []byte("schema: primum-site/1\n") },
-		"a sign-off of nothing":        func(s *release.Source) { s.Files = nil },
-		"the same statements twice":    func(s *release.Source) { s.Files["copy.yaml"] = s.Files["aldane.yaml"] },
-		"a fictional maker, real site": func(s *release.Source) { s.Files["aldane.yaml"] = append([]byte("lab: true\n"), allowFile...) },
-	} {
-		s := source(t)
-		change(&s)
-		if _, err := release.Make(s, key(1)); err == nil {
-			t.Errorf("%s: made", name)
-		}
-	}
-}
-
-func TestSignOffOfAnOlderTextCountsForNothing(t *testing.T) {
-	s := source(t)
-	s.Files["aldane.yaml"] = bytes.Replace([]byte(allowFile), []byte(`["1.0"]`), []byte(`["1.0", "1.1"]`), 1)
-	b, err := release.Make(s, key(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := release.Open(b, public(key(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if dec := decide(t, r.List); dec.Reason != list.NotSignedOff {
-		t.Errorf("a widened allowance is %s", dec.Reason)
-	}
 }

@@ -20,7 +20,7 @@ func Hospital(t testing.TB, now time.Time, site, facility string, files map[stri
 	t.Helper()
 	now = now.UTC().Truncate(time.Millisecond)
 	p := &Papers{Now: now}
-	p.ListKey, p.listPriv = key(t)
+	p.staff(t)
 	p.PermitKey, p.permitPriv = key(t)
 	approverPub, approverPriv := key(t)
 	p.approver = approverPriv
@@ -40,12 +40,10 @@ func Hospital(t testing.TB, now time.Time, site, facility string, files map[stri
 		site, facility, Approver, permit.FormatPublic(approverPub), signOffs.String())
 	var err error
 	src := release.Source{Number: 1, Issued: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour), Files: files, Site: []byte(doc)}
-	if p.Bundle, err = release.Make(src, p.listPriv); err != nil {
+	if p.Bundle, err = release.Make(src, p.lists); err != nil {
 		t.Fatal(err)
 	}
-	if p.Release, err = release.Open(p.Bundle, p.ListKey); err != nil {
-		t.Fatal(err)
-	}
+	p.Release = p.open(t, p.Bundle)
 	p.Plan = permit.Plan{ID: "p1", Site: site, Origin: permit.FromWindow, Caller: "windows/w", Opens: now.Add(-time.Second), Closes: now.Add(5 * time.Minute),
 		List: p.Release.Digest, Made: now}
 	for _, d := range devices {

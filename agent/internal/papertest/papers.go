@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ const (
 // Papers is one set, complete and genuine.
 type Papers struct {
 	Now       time.Time
-	ListKey   ed25519.PublicKey
+	ListRoot  []byte // root of the safety list
 	PermitKey ed25519.PublicKey
 	Bundle    []byte
 	Release   *release.Release
@@ -42,8 +43,9 @@ type Papers struct {
 
 	SecondSignature []byte // of Second over Document
 
-	source                                 release.Source
-	listPriv, permitPriv, approver, second ed25519.PrivateKey
+	source                       release.Source
+	lists                        release.Staff
+	permitPriv, approver, second ed25519.PrivateKey
 }
 
 // Options bends the papers. The zero value makes an SNMP question to 127.0.0.1.
@@ -68,7 +70,7 @@ func Make(t testing.TB, now time.Time, o Options) *Papers {
 	t.Helper()
 	now = now.UTC().Truncate(time.Millisecond)
 	p := &Papers{Now: now}
-	p.ListKey, p.listPriv = key(t)
+	p.staff(t)
 	p.PermitKey, p.permitPriv = key(t)
 	approverPub, approverPriv := key(t)
 	secondPub, secondPriv := key(t)
@@ -106,12 +108,10 @@ func Make(t testing.TB, now time.Time, o Options) *Papers {
 		SiteName, o.Policy, max(o.MinApprovers, 1), Approver, permit.FormatPublic(approverPub), Second, permit.FormatPublic(secondPub), signOffs.String())
 	src := release.Source{Number: max(o.Number, 1), Issued: now.Add(-time.Hour), Expires: now.Add(o.Expires), Files: files, Site: []byte(site)}
 	p.source = src
-	if p.Bundle, err = release.Make(src, p.listPriv); err != nil {
+	if p.Bundle, err = release.Make(src, p.lists); err != nil {
 		t.Fatal(err)
 	}
-	if p.Release, err = release.Open(p.Bundle, p.ListKey); err != nil {
-		t.Fatal(err)
-	}
+	p.Release = p.open(t, p.Bundle)
 	p.plan(t, o)
 	return p
 }
@@ -164,16 +164,56 @@ func (p *Papers) Approve(t testing.TB) {
 	}
 }
 
+// staff makes the keys of the list, all in one hand, and its root.
+func (p *Papers) staff(t testing.TB) {
+	t.Helper()
+	_, secret := key(t)
+	p.lists = release.NewStaff(secret)
+	var err error
+	if p.ListRoot, err = p.lists.Root(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *Papers) open(t testing.TB, bundle []byte) *release.Release {
+	t.Helper()
+	m, err := release.NewMemory(p.ListRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := release.Open(bundle, m, p.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // Reissue makes another release of the same statements, with another number and another end.
 func (p *Papers) Reissue(t testing.TB, number uint64) []byte {
 	t.Helper()
 	src := p.source
 	src.Number, src.Expires = number, src.Expires.Add(time.Minute)
-	b, err := release.Make(src, p.listPriv)
+	b, err := release.Make(src, p.lists)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// Unsigned is the bundle with a signature of nobody on its newest metadata.
+func (p *Papers) Unsigned(t testing.TB) []byte {
+	t.Helper()
+	b, err := release.Decode(p.Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := regexp.MustCompile(`"sig": "[0-9a-f]{128}"`)
+	b.Metadata["timestamp.json"] = signature.ReplaceAll(b.Metadata["timestamp.json"], fmt.Appendf(nil, `"sig": "%0128d"`, 0))
+	out, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // Permit mints a permit for the item, valid from now for five minutes or to the end of the window,

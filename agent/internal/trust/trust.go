@@ -4,7 +4,7 @@
 package trust
 
 import (
-	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,55 +22,65 @@ import (
 
 // Store is the agent's memory of papers. It is safe for concurrent use.
 type Store struct {
-	dir     string
-	policy  list.Policy
-	listKey ed25519.PublicKey
+	dir    string
+	policy list.Policy
+	anchor string // SHA-256 of the root that a person handed over
 
 	mu      sync.Mutex
-	current *release.Release // guarded by mu, as is all below
-	newest  uint64
+	memory  release.Memory   // guarded by mu, as is all below
+	bundle  []byte           // of current
+	current *release.Release // nil: none
 	plans   map[permit.Digest]task.Approved
 }
 
-type remembered struct {
-	Newest uint64 `json:"newest"`
+// kept is what lies on disk: one file, so that a release is never used before it is remembered.
+type kept struct {
+	Anchor string          `json:"anchor"`
+	Memory json.RawMessage `json:"memory"`
+	Bundle []byte          `json:"bundle"`
 }
 
 const (
-	bundleFile = "list-release.json"
-	newestFile = "list-newest.json"
-	maxPlans   = 16
+	keptFile = "list-trust.json"
+	maxPlans = 16
 )
 
 // Open reads what an earlier run left in dir. A release that no longer verifies is dropped: without
-// one everything is refused.
-func Open(dir string, policy list.Policy, listKey ed25519.PublicKey) (*Store, error) {
+// one everything is refused. A memory that cannot be read, or that began with another root, is an
+// error: somebody has to look, for without it an old release would pass for a new one.
+func Open(dir string, policy list.Policy, root []byte) (*Store, error) {
 	if policy != list.Lab && policy != list.Real {
 		return nil, fmt.Errorf("open papers: policy is %q; it is lab or real", policy)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open papers: %w", err)
 	}
-	s := &Store{dir: dir, policy: policy, listKey: listKey, plans: map[permit.Digest]task.Approved{}}
-	b, err := os.ReadFile(filepath.Join(dir, newestFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	memory, err := release.NewMemory(root)
+	if err != nil {
 		return nil, fmt.Errorf("open papers: %w", err)
-	default:
-		var r remembered
-		if err := json.Unmarshal(b, &r); err != nil {
-			return nil, fmt.Errorf("open papers: %s: %w", newestFile, err)
-		}
-		s.newest = r.Newest
 	}
-	b, err = os.ReadFile(filepath.Join(dir, bundleFile))
-	if err == nil {
-		if r, err := release.Open(b, listKey); err == nil && r.Number >= s.newest && r.List.Site().Policy == policy {
-			s.current = r
-		}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	s := &Store{dir: dir, policy: policy, anchor: fmt.Sprintf("%x", sha256.Sum256(root)), memory: memory, plans: map[permit.Digest]task.Approved{}}
+	b, err := os.ReadFile(filepath.Join(dir, keptFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open papers: %w", err)
+	}
+	var k kept
+	if err := json.Unmarshal(b, &k); err != nil {
+		return nil, fmt.Errorf("open papers: %s: %w", keptFile, err)
+	}
+	if k.Anchor != s.anchor {
+		return nil, fmt.Errorf("open papers: %s began with another list root than the one of this agent; enrol it anew in another directory", keptFile)
+	}
+	if s.memory, err = release.ReadMemory(k.Memory); err != nil {
+		return nil, fmt.Errorf("open papers: %s: %w", keptFile, err)
+	}
+	if len(k.Bundle) > 0 {
+		if r, _, err := release.Reopen(k.Bundle, s.memory); err == nil && r.List.Site().Policy == policy {
+			s.current, s.bundle = r, k.Bundle
+		}
 	}
 	return s, nil
 }
@@ -78,33 +88,49 @@ func Open(dir string, policy list.Policy, listKey ed25519.PublicKey) (*Store, er
 // Take verifies a list release and makes it the current one. The refusal says why not; the one in use
 // then stays (H-014, H-015).
 func (s *Store) Take(bundle []byte, at time.Time) *list.Refusal {
-	r, err := release.Open(bundle, s.listKey)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, memory, err := release.Open(bundle, s.memory, at)
 	if err != nil {
-		return list.Refuse(list.ListUntrusted, err.Error())
-	}
-	if r.ExpiredAt(at) {
-		return list.Refuse(list.ListExpired, "it ended on "+r.Expires.Format(time.DateOnly))
+		reason := list.ListUntrusted
+		if errors.Is(err, release.ErrExpired) {
+			reason = list.ListExpired
+		}
+		// A newer root counts all the same: whom it no longer names is not believed again.
+		if memory.RootVersion() > s.memory.RootVersion() {
+			if err := s.save(memory, s.bundle); err != nil {
+				return list.Refuse(list.JournalFailed, err.Error())
+			}
+		}
+		return list.Refuse(reason, err.Error())
 	}
 	if p := r.List.Site().Policy; p != s.policy {
 		return list.Refuse(list.ListUntrusted, fmt.Sprintf("it is for %s policy, this agent is under %s policy", p, s.policy))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r.Number < s.newest {
-		return list.Refuse(list.ListUntrusted, fmt.Sprintf("release %d is older than %d, which was seen before", r.Number, s.newest))
-	}
-	if s.current != nil && r.Number == s.newest && r.Digest != s.current.Digest {
-		return list.Refuse(list.ListUntrusted, fmt.Sprintf("two different releases have number %d", r.Number))
-	}
-	note, err := json.Marshal(remembered{r.Number})
-	if err == nil {
-		err = errors.Join(writeFile(filepath.Join(s.dir, newestFile), note), writeFile(filepath.Join(s.dir, bundleFile), bundle))
-	}
-	if err != nil {
+	if err := s.save(memory, bundle); err != nil {
 		return list.Refuse(list.JournalFailed, err.Error())
 	}
-	s.current, s.newest = r, r.Number
-	s.plans = map[permit.Digest]task.Approved{} // they were decided on another list
+	if s.current == nil || s.current.Digest != r.Digest {
+		s.plans = map[permit.Digest]task.Approved{} // they were decided on another list
+	}
+	s.current, s.bundle = r, bundle
+	return nil
+}
+
+// save makes the memory durable before anything is done on its word.
+func (s *Store) save(memory release.Memory, bundle []byte) error {
+	text, err := memory.Encode()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(kept{s.anchor, text, bundle})
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(s.dir, keptFile), b); err != nil {
+		return err
+	}
+	s.memory = memory
 	return nil
 }
 
@@ -118,15 +144,25 @@ func writeFile(path string, b []byte) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Current returns the release in use, nil if there is none, and the newest number ever seen.
 func (s *Store) Current() (*release.Release, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current, s.newest
+	return s.current, uint64(s.memory.Seen[metadataSnapshot].Version)
 }
+
+// metadataSnapshot is the role whose version is the number of a release.
+const metadataSnapshot = "snapshot"
 
 // Signature is one approver's signature.
 type Signature struct {

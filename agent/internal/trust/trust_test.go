@@ -11,7 +11,7 @@ import (
 
 func open(t *testing.T, dir string, p *papertest.Papers) *trust.Store {
 	t.Helper()
-	s, err := trust.Open(dir, list.Lab, p.ListKey)
+	s, err := trust.Open(dir, list.Lab, p.ListRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestARolledBackReleaseIsRefused(t *testing.T) {
 	now := time.Now()
 	newer := papertest.Make(t, now, papertest.Options{Number: 8})
 	older := newer.Reissue(t, 7)
-	same := newer.Reissue(t, 8)
+	same := newer.Reissue(t, 8) // the same numbers, another end
 	dir := t.TempDir()
 	s := open(t, dir, newer)
 	if r := s.Take(older, now); r != nil {
@@ -91,14 +91,14 @@ func TestApproversAreCountedOnce(t *testing.T) {
 func TestAReleaseOfTheOtherPolicyIsRefused(t *testing.T) {
 	now := time.Now()
 	p := papertest.Make(t, now, papertest.Options{})
-	s, err := trust.Open(t.TempDir(), list.Real, p.ListKey)
+	s, err := trust.Open(t.TempDir(), list.Real, p.ListRoot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r := s.Take(p.Bundle, now); r == nil || r.Reason != list.ListUntrusted {
 		t.Errorf("a lab release under real policy: %v", r)
 	}
-	if _, err := trust.Open(t.TempDir(), "", p.ListKey); err == nil {
+	if _, err := trust.Open(t.TempDir(), "", p.ListRoot); err == nil {
 		t.Error("no policy at all opens")
 	}
 }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"crypto/ed25519"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +16,6 @@ import (
 
 	adminv1 "primum/proto/admin/v1"
 	list "primum/safetylists"
-	"primum/safetylists/permit"
-	"primum/safetylists/release"
 )
 
 func TestAnApprovedTimeIsSentAsItWasGiven(t *testing.T) {
@@ -90,85 +85,6 @@ func TestAReportGoesToTheScreenOrToAFile(t *testing.T) {
 		if b, err := os.ReadFile(file); err != nil || string(b) != "line 1\nline 2\n" {
 			t.Errorf("%s: %q, %v", format, b, err)
 		}
-	}
-}
-
-const allowance = `schema: primum-list/1
-name: aldane
-maker: Aldane
-dated: "2026-11-24"
-statements:
-  - id: aldane.allow
-    type: allow
-    product: {manufacturers: [Aldane], models: [Vela], versions: {compare: listed, is: ["1.0"]}}
-    purpose: identify
-    question: {kind: snmp.get, port: "161", oids: [1.3.6.1.2.1.1.1.0]}
-    expires: "2027-11-24"
-    evidence: [{kind: letter, title: T, publisher: P, date: "2026-01-01", says: S, seen: full, provenance: test}]
-`
-
-func TestAReleaseIsMadeFromFilesWithAKeyOfOnesOwnAndPublishedAsItIs(t *testing.T) {
-	dir := t.TempDir()
-	key := filepath.Join(dir, "list.key")
-	public, complaints, code := command(nil, "key", "new", "--out", key)
-	want(t, "key", complaints, code, exitDone)
-	kept, err := os.ReadFile(key + ".pub")
-	info, statErr := os.Stat(key)
-	if err != nil || statErr != nil || string(kept) != public || info.Mode().Perm() != 0o600 {
-		t.Fatalf("%q, %q, %v, %v", kept, public, err, statErr)
-	}
-	pub, err := permit.ParsePublic(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadFile(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, complaints, code = command(nil, "key", "new", "--out", key)
-	want(t, "a key that is there", complaints, code, exitUsage, "is there already")
-	if after, err := os.ReadFile(key); err != nil || string(after) != string(before) {
-		t.Errorf("the key was overwritten: %v", err)
-	}
-	private, err := permit.ParsePrivate(string(before))
-	if err != nil || !pub.Equal(private.Public().(ed25519.PublicKey)) {
-		t.Fatalf("the two keys are not a pair: %v", err)
-	}
-
-	file := put(t, filepath.Join(dir, "aldane.yaml"), allowance)
-	out, complaints, code := command(nil, "list", "digests", file)
-	want(t, "digests", complaints, code, exitDone)
-	id, digest, _ := strings.Cut(strings.TrimSpace(out), " ")
-	parsed, err := list.Load("aldane.yaml", []byte(allowance))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s := parsed.Statements[0]; id != "aldane.allow" || digest != fmt.Sprintf("%x", s.Digest) {
-		t.Errorf("digests: %s", out)
-	}
-	site := put(t, filepath.Join(dir, "site.yaml"), fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: S\npolicy: real\nmin_approvers: 1\napprovers: [{name: me, key: %q}]\n"+
-		"sign_offs: [{statement: %s, digest: %s, by: [me], on: \"2026-11-24\"}]\n", strings.TrimSpace(public), id, digest))
-	bundle := filepath.Join(dir, "bundle")
-	release1 := []string{"list", "release", "--number", "3", "--key", key, "--site", site, "--out", bundle}
-	_, complaints, code = command(nil, append(release1, put(t, filepath.Join(dir, "bad.yaml"), "schema: x\n"))...)
-	want(t, "a list that is none", complaints, code, exitUsage, "bad.yaml")
-	_, complaints, code = command(nil, append(release1, "--days", "0", file)...)
-	want(t, "no days", complaints, code, exitUsage, "--days")
-	out, complaints, code = command(nil, append(release1, "--days", "7", file)...)
-	want(t, "release", out+complaints, code, exitDone, "Release 3", "primum list publish "+bundle)
-	text, err := os.ReadFile(bundle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := release.Open(text, pub)
-	if err != nil || r.Number != 3 || r.Expires.Sub(r.Issued) != 7*24*time.Hour || r.List.Site().Name != "demo" {
-		t.Fatalf("release %+v: %v", r, err)
-	}
-	s := serve(t, answers{"PublishRelease": says(&adminv1.ListRelease{Number: 3, Site: "demo", Digest: r.Digest[:]})})
-	out, _, code = s.primum(nil, "list", "publish", bundle)
-	want(t, "publish", out, code, exitDone, "Release 3 for site demo", r.Digest.String())
-	if got := one[*adminv1.PublishReleaseRequest](t, s); string(got.GetBundle()) != string(text) {
-		t.Error("another bundle was published")
 	}
 }
 

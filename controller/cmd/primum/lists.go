@@ -12,10 +12,17 @@ import (
 )
 
 type listCommands struct {
-	Publish listPublishCommand `cmd:"" help:"Give the controller a signed release."`
-	Show    listShowCommand    `cmd:"" help:"Show the release in force."`
-	Release listReleaseCommand `cmd:"" help:"Make a signed release of list files and a site file."`
-	Digests listDigestsCommand `cmd:"" help:"Print each allowance's digest, which a sign-off in the site file names."`
+	Publish   listPublishCommand   `cmd:"" help:"Give the controller a release: a bundle, or a repository folder."`
+	Show      listShowCommand      `cmd:"" help:"Show the release in force."`
+	Key       listKeyCommand       `cmd:"" help:"Make the key of a person who signs, or of the publisher job, with a passphrase."`
+	Init      listInitCommand      `cmd:"" help:"Make a repository folder: a root, the safety board, the site. Nothing is signed yet."`
+	Delegate  listDelegateCommand  `cmd:"" help:"Let a manufacturer speak for its own products."`
+	Sign      listSignCommand      `cmd:"" help:"Sign what a role says, as it lies in the folder."`
+	Release   listReleaseCommand   `cmd:"" help:"Make a release of what was signed."`
+	Timestamp listTimestampCommand `cmd:"" help:"The publisher job: say that the release is still the newest, for a week at most."`
+	Verify    listVerifyCommand    `cmd:"" help:"Verify a bundle or folder from a root on, and say what is in it."`
+	Demo      listDemoCommand      `cmd:"" help:"For a demonstration only: make all keys and a whole release at one go."`
+	Digests   listDigestsCommand   `cmd:"" help:"Print each allowance's digest, which a sign-off in the site file names."`
 
 	New     listNewCommand     `cmd:"" help:"Make a list file to begin with."`
 	Lint    listLintCommand    `cmd:"" help:"Say what should be mended in list files before they are signed."`
@@ -27,15 +34,19 @@ type listCommands struct {
 }
 
 type listPublishCommand struct {
-	Bundle string `arg:"" help:"File: the signed release."`
+	Bundle string `arg:"" help:"Bundle file, or repository folder."`
 }
 
 // Run publishes.
 func (c *listPublishCommand) Run(e *env) error {
-	b, err := os.ReadFile(c.Bundle)
+	b, err := readBundle(c.Bundle)
 	if err != nil {
-		return input("the release cannot be read: %v", err)
+		return err
 	}
+	return e.publish(b)
+}
+
+func (e *env) publish(b []byte) error {
 	cl, err := e.dial()
 	if err != nil {
 		return err
@@ -67,48 +78,49 @@ func (c *listShowCommand) Run(e *env) error {
 	return e.show(r, func() { e.release(r) })
 }
 
-type listReleaseCommand struct {
-	Number uint64   `required:"" help:"Number; larger than that of the release in force."`
-	Key    string   `required:"" help:"File: private key that releases are signed with."`
-	Site   string   `required:"" help:"Site file."`
-	Days   int      `default:"30" help:"Days until it ends."`
-	Out    string   `required:"" help:"File that is made."`
-	Files  []string `arg:"" help:"List files."`
+type listVerifyCommand struct {
+	Path string `arg:"" help:"Bundle file, or repository folder."`
+	Root string `required:"" help:"File: the root that is believed."`
 }
 
-// Run makes a release.
-func (c *listReleaseCommand) Run(e *env) error {
-	key, err := readKey(c.Key)
+// Run verifies, as an agent that has seen nothing but the root.
+func (c *listVerifyCommand) Run(e *env) error {
+	b, err := readBundle(c.Path)
 	if err != nil {
 		return err
 	}
-	site, err := os.ReadFile(c.Site)
+	root, err := os.ReadFile(c.Root)
 	if err != nil {
-		return input("the site file cannot be read: %v", err)
+		return input("the root cannot be read: %v", err)
 	}
-	now := time.Now().UTC().Truncate(time.Second)
-	if c.Days < 1 {
-		return input("--days is %d; a release is good for one day at least", c.Days)
-	}
-	src := release.Source{Number: c.Number, Issued: now, Expires: now.AddDate(0, 0, c.Days), Site: site, Files: map[string][]byte{}}
-	for _, f := range c.Files {
-		name := filepath.Base(f)
-		if src.Files[name] != nil {
-			return input("two files are named %s; rename one", name)
-		}
-		if src.Files[name], err = os.ReadFile(f); err != nil {
-			return input("the list file cannot be read: %v", err)
-		}
-	}
-	bundle, err := release.Make(src, key)
+	m, err := release.NewMemory(root)
 	if err != nil {
-		return input("%v", err)
+		return input("%s: %v", c.Root, err)
 	}
-	if err := os.WriteFile(c.Out, bundle, 0o644); err != nil {
-		return input("the release cannot be written: %v", err)
+	r, _, err := release.Open(b, m, time.Now())
+	if err != nil {
+		return refusedError{"The release is refused: " + err.Error()}
 	}
-	e.say("Release %d of %d files is in %s. To publish: primum list publish %s", c.Number, len(src.Files), c.Out, c.Out)
+	e.verified(r)
 	return nil
+}
+
+// verified says what is in a release.
+func (e *env) verified(r *release.Release) {
+	n := map[list.Type]int{}
+	for _, s := range r.List.Statements() {
+		n[s.Type]++
+	}
+	e.say("Release %d, timestamp %d, for site %s (%s policy): %d statements, %d of them allow and %d deny.", r.Number, r.Timestamp, r.List.Site().Name,
+		string(r.List.Site().Policy), len(r.List.Statements()), n[list.Allow], n[list.Deny])
+	e.say("Issued %s, ends %s.", moment(r.Issued), moment(r.Expires))
+	e.say("Digest %s", r.Digest.String())
+	for _, role := range r.Roles {
+		e.say("  %s version %d until %s: %d of %d keys, %d files", role.Name, role.Version, moment(role.Expires), role.Threshold, len(role.Keys), len(role.Files))
+	}
+	for _, f := range r.Findings {
+		e.say("  Note: %s.", f)
+	}
 }
 
 type listDigestsCommand struct {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/ed25519"
 	"log/slog"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"primum/controller/internal/safety"
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
+	"primum/safetylists/release"
 )
 
 // office is an API on a real store with some devices and without a safety list.
@@ -25,7 +25,11 @@ func office(t *testing.T, tags ...string) *API {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	lists, err := safety.Open(t.Context(), db, make(ed25519.PublicKey, 32))
+	root, err := release.NewStaff([]byte{1}).Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, err := safety.Open(t.Context(), db, root)
 	if err != nil {
 		t.Fatal(err)
 	}

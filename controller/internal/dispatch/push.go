@@ -82,10 +82,10 @@ func (ses *session) pushHolds(ctx context.Context) error {
 
 func (ses *session) pushList(ctx context.Context) error {
 	r, bundle, no := ses.Safety.Current(ses.Now())
-	if no != nil || r.Digest == ses.list || r.Digest == ses.listSent {
+	if no != nil || r.Digest == ses.list && r.Timestamp <= ses.timestamp || r.Digest == ses.listSent && r.Timestamp == ses.timestampSent {
 		return nil
 	}
-	ses.listSent, ses.bundle = r.Digest, sha256.Sum256(bundle)
+	ses.listSent, ses.timestampSent, ses.bundle = r.Digest, r.Timestamp, sha256.Sum256(bundle)
 	return ses.sendPaper(ctx, controlv1.Paper_KIND_LIST_RELEASE, ses.bundle, bundle, nil)
 }
 

@@ -34,17 +34,18 @@ type session struct {
 	told    uint64         // newest record that the agent had when it said Hello
 	resumed bool
 
-	holdVersion uint64 // sent
-	holdAcked   uint64
-	holds       []hold.Hold
-	list        permit.Digest // that the agent uses
-	listSent    permit.Digest
-	bundle      permit.Digest          // of the paper that carries listSent
-	plans       map[string]*loaded     // by name
-	papers      map[permit.Digest]bool // plans sent; true once the agent has taken it
-	refused     map[permit.Digest][2]string
-	secrets     map[string]uint64
-	cancelled   map[string]bool
+	holdVersion              uint64 // sent
+	holdAcked                uint64
+	holds                    []hold.Hold
+	list                     permit.Digest // that the agent uses
+	listSent                 permit.Digest
+	timestamp, timestampSent uint64                 // of the release that the agent uses, and of the one sent
+	bundle                   permit.Digest          // of the paper that carries listSent
+	plans                    map[string]*loaded     // by name
+	papers                   map[permit.Digest]bool // plans sent; true once the agent has taken it
+	refused                  map[permit.Digest][2]string
+	secrets                  map[string]uint64
+	cancelled                map[string]bool
 }
 
 // open judges the journal of an agent and begins the session.
@@ -69,6 +70,7 @@ func (s *Service) open(ctx context.Context, stream wire, name string, h *control
 	ses := &session{Service: s, stream: stream, agent: name, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
 		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{}}
 	copy(ses.list[:], h.GetListDigest())
+	ses.timestamp = h.GetListTimestamp()
 	for _, t := range h.GetOpen() {
 		if t.GetState() != controlv1.TaskState_STATE_RECEIVED {
 			ses.started[place{t.GetOrder(), t.GetOrdinal()}] = true
@@ -226,7 +228,7 @@ func (ses *session) paperAck(ctx context.Context, ack *controlv1.PaperAck) error
 	}
 	switch {
 	case d == ses.bundle && ack.GetRefused() == "":
-		ses.list = ses.listSent
+		ses.list, ses.timestamp = ses.listSent, ses.timestampSent
 		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, ses.list[:], "")
 	case d == ses.bundle:
 		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, nil, ack.GetRefused()+" "+ack.GetDetail())

@@ -29,7 +29,11 @@ func service(t *testing.T) (*Service, *release.Release) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	lists, err := safety.Open(t.Context(), db, key(1).Public().(ed25519.PublicKey))
+	root, err := release.NewStaff([]byte{1}).Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, err := safety.Open(t.Context(), db, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +44,8 @@ func service(t *testing.T) (*Service, *release.Release) {
 func publish(t *testing.T, s *Service, number uint64) *release.Release {
 	t.Helper()
 	now := time.Now()
-	site := fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: F\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\n", permit.FormatPublic(key(9).Public().(ed25519.PublicKey)))
-	b, err := release.Make(release.Source{Number: number, Issued: now, Expires: now.Add(time.Hour), Site: []byte(site)}, key(1))
+	site := fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: F%d\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\n", number, permit.FormatPublic(key(9).Public().(ed25519.PublicKey)))
+	b, err := release.Make(release.Source{Number: number, Issued: now, Expires: now.Add(time.Hour), Site: []byte(site)}, release.NewStaff([]byte{1}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func service(t *testing.T) *Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Service{Authority: a, Store: db, PermitKey: make(ed25519.PublicKey, 32), ListKey: make(ed25519.PublicKey, 32), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	return &Service{Authority: a, Store: db, PermitKey: make(ed25519.PublicKey, 32), ListRoot: []byte("root"), Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 }
 
 func request(t *testing.T, name string) ([]byte, *ecdsa.PrivateKey) {

@@ -30,7 +30,7 @@ type Service struct {
 	Authority *Authority
 	Store     *store.Store
 	PermitKey ed25519.PublicKey
-	ListKey   ed25519.PublicKey
+	ListRoot  []byte
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -101,7 +101,7 @@ func (s *Service) Renew(ctx context.Context, r *controlv1.RenewRequest) (*contro
 }
 
 func (s *Service) identity(name string, der []byte) *controlv1.EnrollResponse {
-	return &controlv1.EnrollResponse{Agent: "agents/" + name, Certificate: der, Authority: s.Authority.Certificate(), PermitKey: s.PermitKey, ListKey: s.ListKey}
+	return &controlv1.EnrollResponse{Agent: "agents/" + name, Certificate: der, Authority: s.Authority.Certificate(), PermitKey: s.PermitKey, ListRoot: s.ListRoot}
 }
 
 func (s *Service) failed(what string, err error) error {

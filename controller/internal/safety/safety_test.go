@@ -15,16 +15,22 @@ import (
 
 var now = time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)
 
-func key(seed byte) ed25519.PrivateKey {
-	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
+func staff(secret byte) release.Staff { return release.NewStaff([]byte{secret}) }
+
+func root(t *testing.T, s release.Staff) []byte {
+	t.Helper()
+	b, err := s.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
-func public(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
-
-func bundle(t *testing.T, number uint64, expires time.Time, k ed25519.PrivateKey) []byte {
+func bundle(t *testing.T, number, timestamp uint64, expires time.Time, s release.Staff) []byte {
 	t.Helper()
-	site := fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: F\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\n", permit.FormatPublic(public(key(9))))
-	b, err := release.Make(release.Source{Number: number, Issued: now.Add(-time.Hour), Expires: expires, Site: []byte(site)}, k)
+	approver := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+	site := fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: F\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\n", permit.FormatPublic(approver))
+	b, err := release.Make(release.Source{Number: number, Timestamp: timestamp, Issued: now.Add(-time.Hour), Expires: expires, Site: []byte(site)}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +45,7 @@ func TestTheListInForceIsSignedNewestAndNotExpired(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	k, err := Open(ctx, db, public(key(1)))
+	k, err := Open(ctx, db, root(t, staff(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,18 +61,18 @@ func TestTheListInForceIsSignedNewestAndNotExpired(t *testing.T) {
 		}
 		return no
 	}
-	if no := publish(bundle(t, 3, end, key(1))); no != nil {
+	if no := publish(bundle(t, 3, 3, end, staff(1))); no != nil {
 		t.Fatal(no)
 	}
 	for name, c := range map[string]struct {
 		bundle []byte
 		want   list.Reason
 	}{
-		"another key":  {bundle(t, 4, end, key(2)), list.ListUntrusted},
-		"no bundle":    {[]byte("{}"), list.ListUntrusted},
-		"expired":      {bundle(t, 4, now, key(1)), list.ListExpired},
-		"the same":     {bundle(t, 3, end, key(1)), list.ListOther},
-		"an older one": {bundle(t, 2, end.Add(time.Hour), key(1)), list.ListOther},
+		"another staff": {bundle(t, 4, 4, end, staff(2)), list.ListUntrusted},
+		"no bundle":     {[]byte("{}"), list.ListUntrusted},
+		"expired":       {bundle(t, 4, 4, now, staff(1)), list.ListExpired},
+		"the same":      {bundle(t, 3, 3, end, staff(1)), list.ListOther},
+		"an older one":  {bundle(t, 2, 4, end.Add(time.Hour), staff(1)), list.ListUntrusted},
 	} {
 		if no := publish(c.bundle); no == nil || no.Reason != c.want {
 			t.Errorf("%s: %v", name, no)
@@ -78,14 +84,25 @@ func TestTheListInForceIsSignedNewestAndNotExpired(t *testing.T) {
 	if _, _, no := k.Current(end); no == nil || no.Reason != list.ListExpired {
 		t.Errorf("after its end: %v", no)
 	}
-	again, err := Open(ctx, db, public(key(1)))
+	// The publisher renews the timestamp: the same release lives on, and so do its plans.
+	before, _, _ := k.Current(now)
+	if no := publish(bundle(t, 3, 5, end.Add(time.Hour), staff(1))); no != nil {
+		t.Fatal(no)
+	}
+	if r, _, no := k.Current(end); no != nil || r.Number != 3 || r.Digest != before.Digest || r.Timestamp != 5 {
+		t.Errorf("with a renewed timestamp: %v %v", r, no)
+	}
+	if no := publish(bundle(t, 3, 4, end.Add(2*time.Hour), staff(1))); no == nil || no.Reason != list.ListUntrusted {
+		t.Errorf("with an older timestamp: %v", no)
+	}
+	again, err := Open(ctx, db, root(t, staff(1)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, _, no := again.Current(now); no != nil || r.Number != 3 {
+	if r, _, no := again.Current(now); no != nil || r.Number != 3 || r.Timestamp != 5 {
 		t.Errorf("after a restart: %v %v", r, no)
 	}
-	if _, err := Open(ctx, db, public(key(2))); err == nil {
-		t.Error("a controller with another list key starts on the release in the database")
+	if _, err := Open(ctx, db, root(t, staff(2))); err == nil {
+		t.Error("a controller with another list root starts on the release in the database")
 	}
 }

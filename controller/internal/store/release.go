@@ -31,6 +31,29 @@ func (s *Store) PutRelease(ctx context.Context, r Release, a Audit) error {
 	})
 }
 
+// RenewRelease writes the newest release with a newer timestamp. It fails with ErrState for another one.
+func (s *Store) RenewRelease(ctx context.Context, r Release, a Audit) error {
+	return s.tx(ctx, "renew release", func(tx *sql.Tx) error {
+		if err := must(ctx, tx, ErrState, `UPDATE list_release SET bundle = ?, at = ? WHERE number = ? AND digest = ? AND number = (SELECT max(number) FROM list_release)`,
+			r.Bundle, micros(a.At), r.Number, r.Digest); err != nil {
+			return err
+		}
+		return a.add(ctx, tx)
+	})
+}
+
+// Releases returns every release, the oldest first.
+func (s *Store) Releases(ctx context.Context) ([]Release, error) {
+	found, err := all(ctx, s.r, func(scan func(...any) error) (r Release, err error) {
+		err = scan(&r.Number, &r.Digest, &r.Bundle)
+		return r, err
+	}, `SELECT number, digest, bundle FROM list_release ORDER BY number`)
+	if err != nil {
+		return nil, fmt.Errorf("list releases: %w", err)
+	}
+	return found, nil
+}
+
 // NewestRelease returns the release in force. It fails with ErrNotFound.
 func (s *Store) NewestRelease(ctx context.Context) (Release, error) {
 	r, err := one(ctx, s.r, func(scan func(...any) error) (r Release, err error) {

@@ -43,7 +43,8 @@ func (s *site) state(plan string) string {
 func TestFromTheControllerNothingReachesADeviceWithoutApprovalOrUnderAHold(t *testing.T) {
 	s := open(t)
 	unsigned := s.plan("unsigned", "2s", "10s", "10-1001", "10-3001")
-	_, complaints, code := s.try("primum", "", "approve", unsigned, "--key", s.path("list.key"), "--by", "head-of-htm")
+	s.primum("key", "new", "--out", s.path("other.key"))
+	_, complaints, code := s.try("primum", "", "approve", unsigned, "--key", s.path("other.key"), "--by", "head-of-htm")
 	if code != 3 || !strings.Contains(complaints, "PLAN_NOT_APPROVED") {
 		t.Errorf("signed with another key: exit %d: %s", code, complaints)
 	}

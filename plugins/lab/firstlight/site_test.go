@@ -211,7 +211,6 @@ func openIn(t *testing.T, hospital string, agent ...string) *site {
 	}
 	s.start("lab", args...)
 	s.there("lab/ready")
-	s.primum("key", "new", "--out", s.path("list.key"))
 	approver := strings.TrimSpace(s.primum("key", "new", "--out", s.path("approver.key")))
 	lists, err := filepath.Glob("../lists/*.yaml")
 	if err != nil {
@@ -230,17 +229,17 @@ func openIn(t *testing.T, hospital string, agent ...string) *site {
 	if err := os.WriteFile(s.path("site.yaml"), []byte(doc.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.primum(append([]string{"list", "release", "--number", "1", "--key", s.path("list.key"), "--site", s.path("site.yaml"), "--out", s.path("bundle")}, append(denials, lists...)...)...)
-	s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", "127.0.0.1:0", "--control", "127.0.0.1:0", "--list-key", s.path("list.key.pub"))
+	s.primum(append([]string{"list", "demo", s.path("list"), "--site", s.path("site.yaml")}, append(denials, lists...)...)...)
+	s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", "127.0.0.1:0", "--control", "127.0.0.1:0", "--list-root", s.path("list/metadata/1.root.json"))
 	s.there("controller/admin.token")
-	s.primum("list", "publish", s.path("bundle"))
+	s.primum("list", "publish", s.path("list"))
 	s.primum("agents", "token", "demo", "--to", s.path("token"))
 	control, err := os.ReadFile(s.path("controller/control.address"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if out, complaints, code := s.try("primum-agent", "", "enroll", "--data", s.path("agent"), "--controller", strings.TrimSpace(string(control)),
-		"--authority", s.path("controller/authority.crt"), "--list-key", s.path("list.key.pub"), "--token-file", s.path("token")); code != 0 {
+		"--authority", s.path("controller/authority.crt"), "--list-root", s.path("list/metadata/1.root.json"), "--token-file", s.path("token")); code != 0 {
 		t.Fatalf("enrol: %s%s", out, complaints)
 	}
 	s.startAgent()

@@ -310,9 +310,9 @@ type EnrollResponse struct {
 	Authority []byte `protobuf:"bytes,3,opt,name=authority,proto3" json:"authority,omitempty"`
 	// Required. Ed25519 public key that permits are signed with, 32 octets.
 	PermitKey []byte `protobuf:"bytes,4,opt,name=permit_key,json=permitKey,proto3" json:"permit_key,omitempty"`
-	// Required. Ed25519 public key that list releases are signed with, 32 octets. An agent that was
-	// given a list key by hand keeps that one, and refuses to enrol where they differ.
-	ListKey       []byte `protobuf:"bytes,5,opt,name=list_key,json=listKey,proto3" json:"list_key,omitempty"`
+	// Required. The root of the safety list (TUF metadata) that the controller was given. The agent keeps
+	// the one that it was given by hand, and refuses to enrol where they differ.
+	ListRoot      []byte `protobuf:"bytes,5,opt,name=list_root,json=listRoot,proto3" json:"list_root,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,9 +375,9 @@ func (x *EnrollResponse) GetPermitKey() []byte {
 	return nil
 }
 
-func (x *EnrollResponse) GetListKey() []byte {
+func (x *EnrollResponse) GetListRoot() []byte {
 	if x != nil {
-		return x.ListKey
+		return x.ListRoot
 	}
 	return nil
 }
@@ -775,7 +775,7 @@ type Hello struct {
 	AckedLsn uint64 `protobuf:"varint,5,opt,name=acked_lsn,json=ackedLsn,proto3" json:"acked_lsn,omitempty"`
 	// Required. Highest hold version ever seen.
 	HoldVersion uint64 `protobuf:"varint,6,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
-	// Required. SHA-256 of the document of the list release in use (not of its bundle); empty if none.
+	// Required. Digest of what the list release in use says (not of its bundle); empty if none.
 	ListDigest []byte `protobuf:"bytes,7,opt,name=list_digest,json=listDigest,proto3" json:"list_digest,omitempty"`
 	// Required. Number of the newest list release ever seen.
 	ListNumber uint64 `protobuf:"varint,8,opt,name=list_number,json=listNumber,proto3" json:"list_number,omitempty"`
@@ -784,7 +784,10 @@ type Hello struct {
 	// Required. Plugins, by name, version and SHA-256.
 	Plugins []*PluginInfo `protobuf:"bytes,10,rep,name=plugins,proto3" json:"plugins,omitempty"`
 	// Required. Wall clock of the agent.
-	AgentTime     *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=agent_time,json=agentTime,proto3" json:"agent_time,omitempty"`
+	AgentTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=agent_time,json=agentTime,proto3" json:"agent_time,omitempty"`
+	// Required. Version of the timestamp of the list release in use, 0 if none. A renewed timestamp changes
+	// nothing of what the release says.
+	ListTimestamp uint64 `protobuf:"varint,12,opt,name=list_timestamp,json=listTimestamp,proto3" json:"list_timestamp,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -894,6 +897,13 @@ func (x *Hello) GetAgentTime() *timestamppb.Timestamp {
 		return x.AgentTime
 	}
 	return nil
+}
+
+func (x *Hello) GetListTimestamp() uint64 {
+	if x != nil {
+		return x.ListTimestamp
+	}
+	return 0
 }
 
 // TaskState is how far a task came, by the journal.
@@ -2239,14 +2249,14 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\vsealing_key\x18\x03 \x01(\fR\n" +
 	"sealingKey\" \n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"\xa0\x01\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\"\xa2\x01\n" +
 	"\x0eEnrollResponse\x12\x14\n" +
 	"\x05agent\x18\x01 \x01(\tR\x05agent\x12 \n" +
 	"\vcertificate\x18\x02 \x01(\fR\vcertificate\x12\x1c\n" +
 	"\tauthority\x18\x03 \x01(\fR\tauthority\x12\x1d\n" +
 	"\n" +
-	"permit_key\x18\x04 \x01(\fR\tpermitKey\x12\x19\n" +
-	"\blist_key\x18\x05 \x01(\fR\alistKey\"\xf4\x03\n" +
+	"permit_key\x18\x04 \x01(\fR\tpermitKey\x12\x1b\n" +
+	"\tlist_root\x18\x05 \x01(\fR\blistRoot\"\xf4\x03\n" +
 	"\fAgentMessage\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.primum.control.v1.HelloH\x00R\x05hello\x12:\n" +
 	"\tepoch_ack\x18\x02 \x01(\v2\x1b.primum.control.v1.EpochAckH\x00R\bepochAck\x12-\n" +
@@ -2271,7 +2281,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\fcancel_order\x18\a \x01(\v2\x1e.primum.control.v1.CancelOrderH\x00R\vcancelOrder\x123\n" +
 	"\x06secret\x18\b \x01(\v2\x19.primum.control.v1.SecretH\x00R\x06secret\x120\n" +
 	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05readyB\x06\n" +
-	"\x04kind\"\xb6\x03\n" +
+	"\x04kind\"\xdd\x03\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1d\n" +
@@ -2289,7 +2299,8 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\aplugins\x18\n" +
 	" \x03(\v2\x1d.primum.control.v1.PluginInfoR\aplugins\x129\n" +
 	"\n" +
-	"agent_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\"\xcc\x01\n" +
+	"agent_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\x12%\n" +
+	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\"\xcc\x01\n" +
 	"\tTaskState\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x18\n" +
 	"\aordinal\x18\x02 \x01(\rR\aordinal\x128\n" +

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
+	"primum/safetylists/permit"
+	"primum/safetylists/release"
+)
+
+const allowance = `schema: primum-list/1
+name: aldane
+maker: Aldane
+dated: "2026-11-24"
+statements:
+  - id: aldane.allow
+    type: allow
+    product: {manufacturers: [Aldane], models: [Vela], versions: {compare: listed, is: ["1.0"]}}
+    purpose: identify
+    question: {kind: snmp.get, port: "161", oids: [1.3.6.1.2.1.1.1.0]}
+    expires: "2099-11-24"
+    evidence: [{kind: letter, title: T, publisher: P, date: "2026-01-01", says: S, seen: full, provenance: test}]
+`
+
+func TestAnApproversKeyIsAPairAndNeverOverwritten(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "approver.key")
+	public, complaints, code := command(nil, "key", "new", "--out", key)
+	want(t, "key", complaints, code, exitDone)
+	before, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, pubErr := permit.ParsePublic(public)
+	private, err := permit.ParsePrivate(string(before))
+	if err != nil || pubErr != nil || !pub.Equal(private.Public().(ed25519.PublicKey)) {
+		t.Fatalf("the two keys are not a pair: %v %v", err, pubErr)
+	}
+	_, complaints, code = command(nil, "key", "new", "--out", key)
+	want(t, "a key that is there", complaints, code, exitUsage, "is there already")
+	if after, err := os.ReadFile(key); err != nil || string(after) != string(before) {
+		t.Errorf("the key was overwritten: %v", err)
+	}
+}
+
+// desk is a folder with keys of many persons, and the repository beside it.
+type desk struct {
+	t        *testing.T
+	dir, pad string
+}
+
+func (d desk) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d desk) run(code int, words []string, args ...string) string {
+	d.t.Helper()
+	out, complaints, got := command(nil, append([]string{"list"}, args...)...)
+	want(d.t, strings.Join(args[:2], " "), out+complaints, got, code, words...)
+	return out
+}
+
+func (d desk) sign(code int, role, key string, words ...string) {
+	d.t.Helper()
+	d.run(code, words, "sign", d.path("repo"), role, "--key", d.path(key), "--passphrase-file", d.pad)
+}
+
+// folder is everything that lies in the repository.
+func (d desk) folder() string {
+	d.t.Helper()
+	b, err := readBundle(d.path("repo"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// DESIGN 6.18: each person signs with a key of their own, root 2 of 3, and the publisher renews the
+// timestamp with a key that can sign nothing else. What is refused changes nothing.
+func TestAReleaseIsMadeByManyHandsAndPublishedAsItIs(t *testing.T) {
+	d := desk{t: t, dir: t.TempDir()}
+	d.pad = put(t, d.path("pad"), "a long enough phrase\n")
+	d.run(exitUsage, []string{"at least 10"}, "key", "--out", d.path("short"), "--passphrase-file", put(t, d.path("short-pad"), "short\n"))
+	for _, name := range []string{"root1", "root2", "root3", "targets", "snapshot", "timestamp", "board", "site", "aldane", "thief"} {
+		d.run(exitDone, nil, "key", "--out", d.path(name), "--passphrase-file", d.pad)
+	}
+	if text, err := os.ReadFile(d.path("root1")); err != nil || !strings.Contains(string(text), "OPENSSH PRIVATE KEY") {
+		t.Fatalf("%.40s %v", text, err)
+	}
+	if _, err := readListKey(&env{err: os.Stderr}, d.path("root1"), passphrase{put(t, d.path("wrong"), "another phrase\n")}); err == nil {
+		t.Error("a wrong passphrase opens a key")
+	}
+	init := []string{"init", d.path("repo"), "--targets-key", d.path("targets.pub"), "--snapshot-key", d.path("snapshot.pub"), "--board-key", d.path("board.pub"), "--site-key", d.path("site.pub"),
+		"--root-key", d.path("root1.pub"), "--root-key", d.path("root2.pub"), "--root-key", d.path("root3.pub")}
+	d.run(exitUsage, []string{"may sign nothing else"}, append(init, "--timestamp-key", d.path("targets.pub"))...)
+	d.run(exitDone, []string{"Nothing is signed yet"}, append(init, "--timestamp-key", d.path("timestamp.pub"))...)
+	d.run(exitDone, []string{"aldane may sign manufacturers/aldane"}, "delegate", d.path("repo"), "aldane", "--key", d.path("aldane.pub"), "--spelling", "Aldane", "--arc", "1.3.6.1.4.1.99991")
+
+	person, complaints, code := command(nil, "key", "new", "--out", d.path("approver"))
+	want(t, "approver", complaints, code, exitDone)
+	listFile := put(t, d.path("aldane.yaml"), allowance)
+	digest := strings.Fields(d.run(exitDone, nil, "digests", listFile))[1]
+	for name, text := range map[string]string{"repo/targets/manufacturers/aldane/vela.yaml": allowance,
+		"repo/targets/site/site.yaml": fmt.Sprintf("schema: primum-site/1\nname: demo\nfacility: S\npolicy: real\nmin_approvers: 1\napprovers: [{name: me, key: %q}]\n"+
+			"sign_offs: [{statement: aldane.allow, digest: %s, by: [me], on: \"2026-11-24\"}]\n", strings.TrimSpace(person), digest)} {
+		if err := os.MkdirAll(filepath.Dir(d.path(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		put(t, d.path(name), text)
+	}
+	d.sign(exitDone, "root", "root1", "1 of 2")
+	d.sign(exitDone, "root", "root1", "1 of 2")
+	d.sign(exitDone, "targets", "targets", "1 of 1")
+	d.sign(exitDone, "safety-board", "board", "1 of 1")
+	d.sign(exitDone, "site", "site", "1 of 1")
+	d.sign(exitDone, "aldane", "aldane", "1 allow", "1 of 1")
+	before := d.folder()
+	d.sign(exitUsage, "aldane", "thief", "is not one of its keys", "nothing was changed")
+	d.sign(exitUsage, "globex", "thief", "names no maker globex")
+	stamp := []string{"--passphrase-file", d.pad, "--timestamp-key", d.path("timestamp"), "--out", d.path("bundle")}
+	rel := append([]string{"release", d.path("repo"), "--key", d.path("snapshot")}, stamp...)
+	d.run(exitUsage, []string{"root", "not enough signatures, got 1, want 2"}, rel...)
+	if d.folder() != before {
+		t.Error("a refused command changed the folder")
+	}
+	d.sign(exitDone, "root", "root3", "2 of 2")
+	d.run(exitDone, []string{"Release 1, timestamp 1", "1 of them allow", "primum list publish"}, rel...)
+	d.run(exitUsage, []string{"1 to 7 days"}, "timestamp", d.path("repo"), "--key", d.path("timestamp"), "--passphrase-file", d.pad, "--days", "8")
+	d.run(exitDone, []string{"Release 1, timestamp 2"}, "timestamp", d.path("repo"), "--key", d.path("timestamp"), "--passphrase-file", d.pad, "--out", d.path("bundle"))
+	root := d.path("repo/metadata/1.root.json")
+	for _, path := range []string{d.path("bundle"), d.path("repo")} {
+		d.run(exitDone, []string{"Release 1, timestamp 2, for site demo (real policy)", "aldane version 1"}, "verify", path, "--root", root)
+	}
+	text, err := os.ReadFile(d.path("bundle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := put(t, d.path("other"), strings.Replace(string(text), "primum-bundle/1", "primum-bundle/2", 1))
+	d.run(exitRefused, []string{"refused", "primum-bundle/2"}, "verify", other, "--root", root)
+
+	m, err := release.NewMemory([]byte(read(t, root)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := release.Open(text, m, time.Now())
+	if err != nil || r.List.Statement("aldane.allow") == nil || r.List.Site().Policy != list.Real {
+		t.Fatal(r, err)
+	}
+	s := serve(t, answers{"PublishRelease": says(&adminv1.ListRelease{Number: 1, Site: "demo", Digest: r.Digest[:]})})
+	out, _, code := s.primum(nil, "list", "publish", d.path("bundle"))
+	want(t, "publish", out, code, exitDone, "Release 1 for site demo", r.Digest.String())
+	if got := one[*adminv1.PublishReleaseRequest](t, s); string(got.GetBundle()) != string(text) {
+		t.Error("another bundle was published")
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
