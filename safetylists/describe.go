@@ -156,3 +156,13 @@ func (s *Statement) facet(name string) string {
 	}
 	return ""
 }
+
+// Could reports whether the statement could speak of the device: No, Unknown or Yes. A device of which
+// nothing is stated is never spoken of.
+func (s *Statement) Could(d Device) Tri {
+	x := Know(d)
+	if !s.Product.reaches(&x) {
+		return No
+	}
+	return s.Product.could(&x)
+}
