@@ -126,6 +126,9 @@ func (c *deviceShowCommand) Run(e *env) error {
 		for _, s := range d.GetDifferences() {
 			e.say("  ! %s", s)
 		}
+		for _, s := range d.GetFindings() {
+			e.say("  ! %s", s)
+		}
 	})
 }
 
@@ -159,6 +162,9 @@ func (c *explainCommand) Run(e *env) error {
 			}
 			for _, ev := range x.GetEvidence() {
 				e.say("  evidence: %s", ev)
+			}
+			for _, b := range x.GetBeside() {
+				e.say("  beside it: %s", b)
 			}
 			e.messages(x.GetMessages(), false)
 		}

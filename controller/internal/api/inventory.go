@@ -92,7 +92,13 @@ func (s *inventoryService) GetDevice(ctx context.Context, r *adminv1.GetDeviceRe
 	if err != nil {
 		return nil, s.failed(err, "device "+tag)
 	}
-	return u.proto(), nil
+	written, err := s.papers(ctx)
+	if err != nil {
+		return nil, s.failed(err, "papers")
+	}
+	out := u.proto()
+	out.Findings = written.findings(u.device)
+	return out, nil
 }
 
 // ExplainQuestion implements the call.
@@ -114,6 +120,14 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 	if no != nil {
 		return nil, refused(*no, nil)
 	}
+	written, err := s.papers(ctx)
+	if err != nil {
+		return nil, s.failed(err, "papers")
+	}
+	beside := written.findings(u.device)
+	for _, hint := range rel.List.Hints(list.Observed{MAC: u.device.MAC}) {
+		beside = append(beside, "the network card hints at "+hint.Maker)
+	}
 	out := &adminv1.ExplainQuestionResponse{}
 	candidates := rel.List.Candidates(u.device)
 	if r.GetPort() != 0 || len(r.GetOids()) > 0 {
@@ -134,12 +148,13 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 		if err != nil {
 			return nil, s.failed(err, "explanation")
 		}
+		e.Beside = beside
 		out.Explanations = append(out.Explanations, e)
 	}
 	if len(out.Explanations) == 0 {
 		w := list.NotApproved.Words()
 		out.Explanations = append(out.Explanations, &adminv1.Explanation{Question: string(kind), Reason: string(list.NotApproved),
-			Detail: "no allowance speaks of this product, and no service is registered for it", What: w.What, Why: w.Why, Do: w.Do})
+			Detail: "no allowance speaks of this product, and no service is registered for it", What: w.What, Why: w.Why, Do: w.Do, Beside: beside})
 	}
 	return out, nil
 }

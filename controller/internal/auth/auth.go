@@ -64,10 +64,11 @@ func May(r Role, method string) bool {
 		"WindowService/ListWindows", "WindowService/GetWindow",
 		"PlanService/GetPlan", "PlanService/ListPlans", "PlanService/ListStandingApprovals",
 		"RunService/GetRun", "RunService/ListRuns", "RunService/WatchRun", "RunService/ListTasks", "RunService/GetReport",
-		"HoldService/PlaceHold", "HoldService/ListHolds", "AgentAdminService/ListAgents", "ListService/GetRelease":
+		"HoldService/PlaceHold", "HoldService/ListHolds", "AgentAdminService/ListAgents", "ListService/GetRelease", "PaperService/ListProposals":
 		return true
 	case "InventoryService/ImportDevices", "WindowService/CreateWindow", "PlanService/CreatePlan", "PlanService/ApprovePlan",
-		"PlanService/CreateStandingApproval", "RunService/CancelRun":
+		"PlanService/CreateStandingApproval", "RunService/CancelRun", "PaperService/ImportAdvisory", "PaperService/ImportDisclosure",
+		"PaperService/DecideProposal":
 		return r == Operator || r == Admin
 	case "HoldService/LiftHold":
 		return r == Clinical || r == Admin

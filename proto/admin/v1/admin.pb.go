@@ -28,6 +28,589 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ImportAdvisoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Name of the file, for people.
+	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Required. The document, JSON, at most 3 MiB.
+	Document []byte `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// Optional. True: read it and take nothing.
+	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportAdvisoryRequest) Reset() {
+	*x = ImportAdvisoryRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportAdvisoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportAdvisoryRequest) ProtoMessage() {}
+
+func (x *ImportAdvisoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportAdvisoryRequest.ProtoReflect.Descriptor instead.
+func (*ImportAdvisoryRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *ImportAdvisoryRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *ImportAdvisoryRequest) GetDocument() []byte {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *ImportAdvisoryRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type ImportAdvisoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The publisher's id.
+	Advisory string `protobuf:"bytes,1,opt,name=advisory,proto3" json:"advisory,omitempty"`
+	Title    string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Products in its tree, leaf by leaf.
+	Products uint32 `protobuf:"varint,3,opt,name=products,proto3" json:"products,omitempty"`
+	// Products that it names as affected, and that a device of the inventory could be.
+	Matches uint32 `protobuf:"varint,4,opt,name=matches,proto3" json:"matches,omitempty"`
+	// Proposals that were not there before.
+	Proposed      uint32 `protobuf:"varint,5,opt,name=proposed,proto3" json:"proposed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportAdvisoryResponse) Reset() {
+	*x = ImportAdvisoryResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportAdvisoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportAdvisoryResponse) ProtoMessage() {}
+
+func (x *ImportAdvisoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportAdvisoryResponse.ProtoReflect.Descriptor instead.
+func (*ImportAdvisoryResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ImportAdvisoryResponse) GetAdvisory() string {
+	if x != nil {
+		return x.Advisory
+	}
+	return ""
+}
+
+func (x *ImportAdvisoryResponse) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *ImportAdvisoryResponse) GetProducts() uint32 {
+	if x != nil {
+		return x.Products
+	}
+	return 0
+}
+
+func (x *ImportAdvisoryResponse) GetMatches() uint32 {
+	if x != nil {
+		return x.Matches
+	}
+	return 0
+}
+
+func (x *ImportAdvisoryResponse) GetProposed() uint32 {
+	if x != nil {
+		return x.Proposed
+	}
+	return 0
+}
+
+// Proposal is a denial that an advisory suggests.
+type Proposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "proposals/" and the id that its statement would have.
+	Name     string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Advisory string `protobuf:"bytes,2,opt,name=advisory,proto3" json:"advisory,omitempty"`
+	Title    string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Vendor   string `protobuf:"bytes,4,opt,name=vendor,proto3" json:"vendor,omitempty"`
+	Product  string `protobuf:"bytes,5,opt,name=product,proto3" json:"product,omitempty"`
+	// As the advisory has them.
+	Versions string `protobuf:"bytes,6,opt,name=versions,proto3" json:"versions,omitempty"`
+	// PROPOSED, ACCEPTED or DISMISSED.
+	State     string                 `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
+	DecidedBy string                 `protobuf:"bytes,8,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	DecidedAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=decided_at,json=decidedAt,proto3" json:"decided_at,omitempty"`
+	Reason    string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Asset tags of devices that it could mean.
+	Devices []string `protobuf:"bytes,11,rep,name=devices,proto3" json:"devices,omitempty"`
+	// The list file of one statement, to be signed by who keeps the list.
+	Statement     string `protobuf:"bytes,12,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proposal) Reset() {
+	*x = Proposal{}
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proposal) ProtoMessage() {}
+
+func (x *Proposal) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
+func (*Proposal) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Proposal) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Proposal) GetAdvisory() string {
+	if x != nil {
+		return x.Advisory
+	}
+	return ""
+}
+
+func (x *Proposal) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Proposal) GetVendor() string {
+	if x != nil {
+		return x.Vendor
+	}
+	return ""
+}
+
+func (x *Proposal) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *Proposal) GetVersions() string {
+	if x != nil {
+		return x.Versions
+	}
+	return ""
+}
+
+func (x *Proposal) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Proposal) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *Proposal) GetDecidedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DecidedAt
+	}
+	return nil
+}
+
+func (x *Proposal) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Proposal) GetDevices() []string {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *Proposal) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+type ListProposalsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Optional. PROPOSED, ACCEPTED or DISMISSED; empty: all.
+	State         string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProposalsRequest) Reset() {
+	*x = ListProposalsRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProposalsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProposalsRequest) ProtoMessage() {}
+
+func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
+func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ListProposalsRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+type ListProposalsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Proposals     []*Proposal            `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProposalsResponse) Reset() {
+	*x = ListProposalsResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProposalsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProposalsResponse) ProtoMessage() {}
+
+func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
+func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListProposalsResponse) GetProposals() []*Proposal {
+	if x != nil {
+		return x.Proposals
+	}
+	return nil
+}
+
+type DecideProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. "proposals/...".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Required. True: accepted. False: dismissed.
+	Accept bool `protobuf:"varint,2,opt,name=accept,proto3" json:"accept,omitempty"`
+	// Required. Why, in words.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecideProposalRequest) Reset() {
+	*x = DecideProposalRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecideProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecideProposalRequest) ProtoMessage() {}
+
+func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecideProposalRequest.ProtoReflect.Descriptor instead.
+func (*DecideProposalRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DecideProposalRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DecideProposalRequest) GetAccept() bool {
+	if x != nil {
+		return x.Accept
+	}
+	return false
+}
+
+func (x *DecideProposalRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type ImportDisclosureRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Name of the file, for people.
+	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Required. CSV in UTF-8, or XLSX, at most 3 MiB.
+	Form          []byte `protobuf:"bytes,2,opt,name=form,proto3" json:"form,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportDisclosureRequest) Reset() {
+	*x = ImportDisclosureRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportDisclosureRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportDisclosureRequest) ProtoMessage() {}
+
+func (x *ImportDisclosureRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportDisclosureRequest.ProtoReflect.Descriptor instead.
+func (*ImportDisclosureRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ImportDisclosureRequest) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *ImportDisclosureRequest) GetForm() []byte {
+	if x != nil {
+		return x.Form
+	}
+	return nil
+}
+
+// Disclosure is what a manufacturer has answered about one model.
+type Disclosure struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Manufacturer string                 `protobuf:"bytes,1,opt,name=manufacturer,proto3" json:"manufacturer,omitempty"`
+	Model        string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// Number and date of the document, as it has them.
+	Document string `protobuf:"bytes,3,opt,name=document,proto3" json:"document,omitempty"`
+	Date     string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	Answers  uint32 `protobuf:"varint,5,opt,name=answers,proto3" json:"answers,omitempty"`
+	// Answers that stand beside a decision, as sentences.
+	Beside []string `protobuf:"bytes,6,rep,name=beside,proto3" json:"beside,omitempty"`
+	// Devices of the inventory that it speaks of.
+	Devices       uint32 `protobuf:"varint,7,opt,name=devices,proto3" json:"devices,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Disclosure) Reset() {
+	*x = Disclosure{}
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Disclosure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Disclosure) ProtoMessage() {}
+
+func (x *Disclosure) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Disclosure.ProtoReflect.Descriptor instead.
+func (*Disclosure) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Disclosure) GetManufacturer() string {
+	if x != nil {
+		return x.Manufacturer
+	}
+	return ""
+}
+
+func (x *Disclosure) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Disclosure) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *Disclosure) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Disclosure) GetAnswers() uint32 {
+	if x != nil {
+		return x.Answers
+	}
+	return 0
+}
+
+func (x *Disclosure) GetBeside() []string {
+	if x != nil {
+		return x.Beside
+	}
+	return nil
+}
+
+func (x *Disclosure) GetDevices() uint32 {
+	if x != nil {
+		return x.Devices
+	}
+	return 0
+}
+
 // Device is one unit in the inventory.
 type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -65,15 +648,18 @@ type Device struct {
 	// Output. Where the device's answers differ from the CMMS, as sentences.
 	Differences []string `protobuf:"bytes,31,rep,name=differences,proto3" json:"differences,omitempty"`
 	// Output. When it was last asked, and what came of it.
-	LastAsked     *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=last_asked,json=lastAsked,proto3" json:"last_asked,omitempty"`
-	LastOutcome   string                 `protobuf:"bytes,33,opt,name=last_outcome,json=lastOutcome,proto3" json:"last_outcome,omitempty"`
+	LastAsked   *timestamppb.Timestamp `protobuf:"bytes,32,opt,name=last_asked,json=lastAsked,proto3" json:"last_asked,omitempty"`
+	LastOutcome string                 `protobuf:"bytes,33,opt,name=last_outcome,json=lastOutcome,proto3" json:"last_outcome,omitempty"`
+	// Output. What others have written about the product, as sentences: proposed denials that nobody has
+	// decided about, answers of its MDS2, or that there is none on file.
+	Findings      []string `protobuf:"bytes,34,rep,name=findings,proto3" json:"findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -85,7 +671,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -98,7 +684,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Device) GetName() string {
@@ -311,6 +897,13 @@ func (x *Device) GetLastOutcome() string {
 	return ""
 }
 
+func (x *Device) GetFindings() []string {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
 // Fact is one identity fact with its origin.
 type Fact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -325,7 +918,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -337,7 +930,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -350,7 +943,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Fact) GetField() string {
@@ -395,7 +988,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -407,7 +1000,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -420,7 +1013,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportDevicesRequest) GetCsv() []byte {
@@ -457,7 +1050,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -469,7 +1062,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -482,7 +1075,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ImportDevicesResponse) GetCreated() uint32 {
@@ -526,7 +1119,7 @@ type RowProblem struct {
 
 func (x *RowProblem) Reset() {
 	*x = RowProblem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +1131,7 @@ func (x *RowProblem) String() string {
 func (*RowProblem) ProtoMessage() {}
 
 func (x *RowProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +1144,7 @@ func (x *RowProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowProblem.ProtoReflect.Descriptor instead.
 func (*RowProblem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RowProblem) GetRow() uint32 {
@@ -586,7 +1179,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +1191,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +1204,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDevicesRequest) GetPageSize() uint32 {
@@ -638,7 +1231,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +1243,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +1256,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -690,7 +1283,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +1295,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +1308,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetDeviceRequest) GetName() string {
@@ -741,7 +1334,7 @@ type ExplainQuestionRequest struct {
 
 func (x *ExplainQuestionRequest) Reset() {
 	*x = ExplainQuestionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1346,7 @@ func (x *ExplainQuestionRequest) String() string {
 func (*ExplainQuestionRequest) ProtoMessage() {}
 
 func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1359,7 @@ func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExplainQuestionRequest) GetDevice() string {
@@ -806,7 +1399,7 @@ type ExplainQuestionResponse struct {
 
 func (x *ExplainQuestionResponse) Reset() {
 	*x = ExplainQuestionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1411,7 @@ func (x *ExplainQuestionResponse) String() string {
 func (*ExplainQuestionResponse) ProtoMessage() {}
 
 func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1424,7 @@ func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExplainQuestionResponse) GetExplanations() []*Explanation {
@@ -856,14 +1449,16 @@ type Explanation struct {
 	// Titles, dates and addresses of the evidence behind them.
 	Evidence []string `protobuf:"bytes,9,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// Exact bytes that would be sent, with fixed examples in place of what varies.
-	Messages      []*PlannedMessage `protobuf:"bytes,10,rep,name=messages,proto3" json:"messages,omitempty"`
+	Messages []*PlannedMessage `protobuf:"bytes,10,rep,name=messages,proto3" json:"messages,omitempty"`
+	// What stands beside the decision and does not make it: findings of the device, cautions, hints.
+	Beside        []string `protobuf:"bytes,11,rep,name=beside,proto3" json:"beside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1470,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1483,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Explanation) GetQuestion() string {
@@ -961,6 +1556,13 @@ func (x *Explanation) GetMessages() []*PlannedMessage {
 	return nil
 }
 
+func (x *Explanation) GetBeside() []string {
+	if x != nil {
+		return x.Beside
+	}
+	return nil
+}
+
 // Window is a recurring approved time.
 type Window struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -984,7 +1586,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1598,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1611,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Window) GetName() string {
@@ -1072,7 +1674,7 @@ type CreateWindowRequest struct {
 
 func (x *CreateWindowRequest) Reset() {
 	*x = CreateWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1084,7 +1686,7 @@ func (x *CreateWindowRequest) String() string {
 func (*CreateWindowRequest) ProtoMessage() {}
 
 func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1097,7 +1699,7 @@ func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWindowRequest.ProtoReflect.Descriptor instead.
 func (*CreateWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateWindowRequest) GetWindow() *Window {
@@ -1124,7 +1726,7 @@ type ListWindowsRequest struct {
 
 func (x *ListWindowsRequest) Reset() {
 	*x = ListWindowsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1738,7 @@ func (x *ListWindowsRequest) String() string {
 func (*ListWindowsRequest) ProtoMessage() {}
 
 func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1751,7 @@ func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWindowsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListWindowsRequest) GetPageSize() uint32 {
@@ -1176,7 +1778,7 @@ type ListWindowsResponse struct {
 
 func (x *ListWindowsResponse) Reset() {
 	*x = ListWindowsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1790,7 @@ func (x *ListWindowsResponse) String() string {
 func (*ListWindowsResponse) ProtoMessage() {}
 
 func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1803,7 @@ func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWindowsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListWindowsResponse) GetWindows() []*Window {
@@ -1227,7 +1829,7 @@ type GetWindowRequest struct {
 
 func (x *GetWindowRequest) Reset() {
 	*x = GetWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1841,7 @@ func (x *GetWindowRequest) String() string {
 func (*GetWindowRequest) ProtoMessage() {}
 
 func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1854,7 @@ func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWindowRequest.ProtoReflect.Descriptor instead.
 func (*GetWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetWindowRequest) GetName() string {
@@ -1273,7 +1875,7 @@ type CreatePlanRequest struct {
 
 func (x *CreatePlanRequest) Reset() {
 	*x = CreatePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1285,7 +1887,7 @@ func (x *CreatePlanRequest) String() string {
 func (*CreatePlanRequest) ProtoMessage() {}
 
 func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1298,7 +1900,7 @@ func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlanRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreatePlanRequest) GetWindow() string {
@@ -1325,7 +1927,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1939,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1952,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPlanRequest) GetName() string {
@@ -1370,7 +1972,7 @@ type ListPlansRequest struct {
 
 func (x *ListPlansRequest) Reset() {
 	*x = ListPlansRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1984,7 @@ func (x *ListPlansRequest) String() string {
 func (*ListPlansRequest) ProtoMessage() {}
 
 func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +1997,7 @@ func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
 func (*ListPlansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPlansRequest) GetPageSize() uint32 {
@@ -1423,7 +2025,7 @@ type ListPlansResponse struct {
 
 func (x *ListPlansResponse) Reset() {
 	*x = ListPlansResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +2037,7 @@ func (x *ListPlansResponse) String() string {
 func (*ListPlansResponse) ProtoMessage() {}
 
 func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +2050,7 @@ func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
 func (*ListPlansResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPlansResponse) GetPlans() []*Plan {
@@ -1496,7 +2098,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +2110,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +2123,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Plan) GetName() string {
@@ -1645,7 +2247,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2259,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2272,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PlanItem) GetDevice() string {
@@ -1733,7 +2335,7 @@ type PlannedMessage struct {
 
 func (x *PlannedMessage) Reset() {
 	*x = PlannedMessage{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +2347,7 @@ func (x *PlannedMessage) String() string {
 func (*PlannedMessage) ProtoMessage() {}
 
 func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +2360,7 @@ func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMessage.ProtoReflect.Descriptor instead.
 func (*PlannedMessage) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PlannedMessage) GetHex() string {
@@ -1794,7 +2396,7 @@ type PlanRefusal struct {
 
 func (x *PlanRefusal) Reset() {
 	*x = PlanRefusal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +2408,7 @@ func (x *PlanRefusal) String() string {
 func (*PlanRefusal) ProtoMessage() {}
 
 func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +2421,7 @@ func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRefusal.ProtoReflect.Descriptor instead.
 func (*PlanRefusal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PlanRefusal) GetDevice() string {
@@ -1906,7 +2508,7 @@ type ApprovePlanRequest struct {
 
 func (x *ApprovePlanRequest) Reset() {
 	*x = ApprovePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1918,7 +2520,7 @@ func (x *ApprovePlanRequest) String() string {
 func (*ApprovePlanRequest) ProtoMessage() {}
 
 func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1931,7 +2533,7 @@ func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePlanRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ApprovePlanRequest) GetName() string {
@@ -1973,7 +2575,7 @@ type StandingApproval struct {
 
 func (x *StandingApproval) Reset() {
 	*x = StandingApproval{}
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2587,7 @@ func (x *StandingApproval) String() string {
 func (*StandingApproval) ProtoMessage() {}
 
 func (x *StandingApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2600,7 @@ func (x *StandingApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingApproval.ProtoReflect.Descriptor instead.
 func (*StandingApproval) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *StandingApproval) GetName() string {
@@ -2062,7 +2664,7 @@ type CreateStandingApprovalRequest struct {
 
 func (x *CreateStandingApprovalRequest) Reset() {
 	*x = CreateStandingApprovalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2074,7 +2676,7 @@ func (x *CreateStandingApprovalRequest) String() string {
 func (*CreateStandingApprovalRequest) ProtoMessage() {}
 
 func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2087,7 +2689,7 @@ func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStandingApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CreateStandingApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateStandingApprovalRequest) GetDocument() []byte {
@@ -2114,7 +2716,7 @@ type ApprovalSignature struct {
 
 func (x *ApprovalSignature) Reset() {
 	*x = ApprovalSignature{}
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2728,7 @@ func (x *ApprovalSignature) String() string {
 func (*ApprovalSignature) ProtoMessage() {}
 
 func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2741,7 @@ func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSignature.ProtoReflect.Descriptor instead.
 func (*ApprovalSignature) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ApprovalSignature) GetBy() string {
@@ -2166,7 +2768,7 @@ type ListStandingApprovalsRequest struct {
 
 func (x *ListStandingApprovalsRequest) Reset() {
 	*x = ListStandingApprovalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2780,7 @@ func (x *ListStandingApprovalsRequest) String() string {
 func (*ListStandingApprovalsRequest) ProtoMessage() {}
 
 func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2793,7 @@ func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListStandingApprovalsRequest) GetPageSize() uint32 {
@@ -2218,7 +2820,7 @@ type ListStandingApprovalsResponse struct {
 
 func (x *ListStandingApprovalsResponse) Reset() {
 	*x = ListStandingApprovalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2230,7 +2832,7 @@ func (x *ListStandingApprovalsResponse) String() string {
 func (*ListStandingApprovalsResponse) ProtoMessage() {}
 
 func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2243,7 +2845,7 @@ func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListStandingApprovalsResponse) GetStandingApprovals() []*StandingApproval {
@@ -2283,7 +2885,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2897,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2910,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Run) GetName() string {
@@ -2383,7 +2985,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2395,7 +2997,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2408,7 +3010,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetRunRequest) GetName() string {
@@ -2428,7 +3030,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +3042,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +3055,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRunsRequest) GetPageSize() uint32 {
@@ -2480,7 +3082,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +3094,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +3107,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -2531,7 +3133,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2543,7 +3145,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2556,7 +3158,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchRunRequest) GetName() string {
@@ -2578,7 +3180,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +3192,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +3205,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListTasksRequest) GetRun() string {
@@ -2637,7 +3239,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2649,7 +3251,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2662,7 +3264,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -2700,7 +3302,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +3314,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +3327,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Task) GetName() string {
@@ -2817,7 +3419,7 @@ type GetReportRequest struct {
 
 func (x *GetReportRequest) Reset() {
 	*x = GetReportRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2829,7 +3431,7 @@ func (x *GetReportRequest) String() string {
 func (*GetReportRequest) ProtoMessage() {}
 
 func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2842,7 +3444,7 @@ func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReportRequest.ProtoReflect.Descriptor instead.
 func (*GetReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetReportRequest) GetRun() string {
@@ -2869,7 +3471,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2881,7 +3483,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2894,7 +3496,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Report) GetContent() string {
@@ -2922,7 +3524,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2934,7 +3536,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2947,7 +3549,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CancelRunRequest) GetName() string {
@@ -2978,7 +3580,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3592,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3605,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ProbeRequest) GetDevice() string {
@@ -3038,7 +3640,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3050,7 +3652,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3063,7 +3665,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ProbeResponse) GetRun() string {
@@ -3095,7 +3697,7 @@ type PlaceHoldRequest struct {
 
 func (x *PlaceHoldRequest) Reset() {
 	*x = PlaceHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3709,7 @@ func (x *PlaceHoldRequest) String() string {
 func (*PlaceHoldRequest) ProtoMessage() {}
 
 func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3722,7 @@ func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
 func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PlaceHoldRequest) GetScope() string {
@@ -3175,7 +3777,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3187,7 +3789,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3200,7 +3802,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Hold) GetName() string {
@@ -3299,7 +3901,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3311,7 +3913,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3324,7 +3926,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListHoldsRequest) GetPageSize() uint32 {
@@ -3358,7 +3960,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3370,7 +3972,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3383,7 +3985,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*Hold {
@@ -3412,7 +4014,7 @@ type LiftHoldRequest struct {
 
 func (x *LiftHoldRequest) Reset() {
 	*x = LiftHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +4026,7 @@ func (x *LiftHoldRequest) String() string {
 func (*LiftHoldRequest) ProtoMessage() {}
 
 func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +4039,7 @@ func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftHoldRequest.ProtoReflect.Descriptor instead.
 func (*LiftHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *LiftHoldRequest) GetName() string {
@@ -3476,7 +4078,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3488,7 +4090,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3501,7 +4103,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Agent) GetName() string {
@@ -3584,7 +4186,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +4198,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +4211,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListAgentsRequest) GetPageSize() uint32 {
@@ -3636,7 +4238,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +4250,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +4263,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -3688,7 +4290,7 @@ type CreateEnrollmentTokenRequest struct {
 
 func (x *CreateEnrollmentTokenRequest) Reset() {
 	*x = CreateEnrollmentTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +4302,7 @@ func (x *CreateEnrollmentTokenRequest) String() string {
 func (*CreateEnrollmentTokenRequest) ProtoMessage() {}
 
 func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +4315,7 @@ func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnrollmentTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnrollmentTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *CreateEnrollmentTokenRequest) GetAgent() string {
@@ -3735,7 +4337,7 @@ type EnrollmentToken struct {
 
 func (x *EnrollmentToken) Reset() {
 	*x = EnrollmentToken{}
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +4349,7 @@ func (x *EnrollmentToken) String() string {
 func (*EnrollmentToken) ProtoMessage() {}
 
 func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3760,7 +4362,7 @@ func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollmentToken.ProtoReflect.Descriptor instead.
 func (*EnrollmentToken) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EnrollmentToken) GetToken() string {
@@ -3798,7 +4400,7 @@ type SetSecretRequest struct {
 
 func (x *SetSecretRequest) Reset() {
 	*x = SetSecretRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3810,7 +4412,7 @@ func (x *SetSecretRequest) String() string {
 func (*SetSecretRequest) ProtoMessage() {}
 
 func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3823,7 +4425,7 @@ func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretRequest.ProtoReflect.Descriptor instead.
 func (*SetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *SetSecretRequest) GetAgent() string {
@@ -3856,7 +4458,7 @@ type SetSecretResponse struct {
 
 func (x *SetSecretResponse) Reset() {
 	*x = SetSecretResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3868,7 +4470,7 @@ func (x *SetSecretResponse) String() string {
 func (*SetSecretResponse) ProtoMessage() {}
 
 func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3881,7 +4483,7 @@ func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretResponse.ProtoReflect.Descriptor instead.
 func (*SetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SetSecretResponse) GetVersion() uint64 {
@@ -3901,7 +4503,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3913,7 +4515,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3926,7 +4528,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PublishReleaseRequest) GetBundle() []byte {
@@ -3944,7 +4546,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3956,7 +4558,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3969,7 +4571,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 // ListRelease is the safety list in force.
@@ -3987,7 +4589,7 @@ type ListRelease struct {
 
 func (x *ListRelease) Reset() {
 	*x = ListRelease{}
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3999,7 +4601,7 @@ func (x *ListRelease) String() string {
 func (*ListRelease) ProtoMessage() {}
 
 func (x *ListRelease) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4012,7 +4614,7 @@ func (x *ListRelease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRelease.ProtoReflect.Descriptor instead.
 func (*ListRelease) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListRelease) GetNumber() uint64 {
@@ -4061,7 +4663,53 @@ var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14admin/v1/admin.proto\x12\x0fprimum.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\b\n" +
+	"\x14admin/v1/admin.proto\x12\x0fprimum.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"l\n" +
+	"\x15ImportAdvisoryRequest\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\fR\bdocument\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\x9c\x01\n" +
+	"\x16ImportAdvisoryResponse\x12\x1a\n" +
+	"\badvisory\x18\x01 \x01(\tR\badvisory\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n" +
+	"\bproducts\x18\x03 \x01(\rR\bproducts\x12\x18\n" +
+	"\amatches\x18\x04 \x01(\rR\amatches\x12\x1a\n" +
+	"\bproposed\x18\x05 \x01(\rR\bproposed\"\xde\x02\n" +
+	"\bProposal\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\badvisory\x18\x02 \x01(\tR\badvisory\x12\x14\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\x12\x16\n" +
+	"\x06vendor\x18\x04 \x01(\tR\x06vendor\x12\x18\n" +
+	"\aproduct\x18\x05 \x01(\tR\aproduct\x12\x1a\n" +
+	"\bversions\x18\x06 \x01(\tR\bversions\x12\x14\n" +
+	"\x05state\x18\a \x01(\tR\x05state\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\b \x01(\tR\tdecidedBy\x129\n" +
+	"\n" +
+	"decided_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tdecidedAt\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\x12\x18\n" +
+	"\adevices\x18\v \x03(\tR\adevices\x12\x1c\n" +
+	"\tstatement\x18\f \x01(\tR\tstatement\",\n" +
+	"\x14ListProposalsRequest\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\"P\n" +
+	"\x15ListProposalsResponse\x127\n" +
+	"\tproposals\x18\x01 \x03(\v2\x19.primum.admin.v1.ProposalR\tproposals\"[\n" +
+	"\x15DecideProposalRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06accept\x18\x02 \x01(\bR\x06accept\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"A\n" +
+	"\x17ImportDisclosureRequest\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
+	"\x04form\x18\x02 \x01(\fR\x04form\"\xc2\x01\n" +
+	"\n" +
+	"Disclosure\x12\"\n" +
+	"\fmanufacturer\x18\x01 \x01(\tR\fmanufacturer\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1a\n" +
+	"\bdocument\x18\x03 \x01(\tR\bdocument\x12\x12\n" +
+	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
+	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
+	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\xb0\b\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -4099,7 +4747,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\vdifferences\x18\x1f \x03(\tR\vdifferences\x129\n" +
 	"\n" +
 	"last_asked\x18  \x01(\v2\x1a.google.protobuf.TimestampR\tlastAsked\x12!\n" +
-	"\flast_outcome\x18! \x01(\tR\vlastOutcome\"v\n" +
+	"\flast_outcome\x18! \x01(\tR\vlastOutcome\x12\x1a\n" +
+	"\bfindings\x18\" \x03(\tR\bfindings\"v\n" +
 	"\x04Fact\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x16\n" +
@@ -4135,7 +4784,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04port\x18\x03 \x01(\rR\x04port\x12\x12\n" +
 	"\x04oids\x18\x04 \x03(\tR\x04oids\"[\n" +
 	"\x17ExplainQuestionResponse\x12@\n" +
-	"\fexplanations\x18\x01 \x03(\v2\x1c.primum.admin.v1.ExplanationR\fexplanations\"\xa2\x02\n" +
+	"\fexplanations\x18\x01 \x03(\v2\x1c.primum.admin.v1.ExplanationR\fexplanations\"\xba\x02\n" +
 	"\vExplanation\x12\x1a\n" +
 	"\bquestion\x18\x01 \x01(\tR\bquestion\x12\x18\n" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
@@ -4149,7 +4798,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"statements\x12\x1a\n" +
 	"\bevidence\x18\t \x03(\tR\bevidence\x12;\n" +
 	"\bmessages\x18\n" +
-	" \x03(\v2\x1f.primum.admin.v1.PlannedMessageR\bmessages\"\xf2\x01\n" +
+	" \x03(\v2\x1f.primum.admin.v1.PlannedMessageR\bmessages\x12\x16\n" +
+	"\x06beside\x18\v \x03(\tR\x06beside\"\xf2\x01\n" +
 	"\x06Window\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
@@ -4442,7 +5092,12 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\vListService\x12V\n" +
 	"\x0ePublishRelease\x12&.primum.admin.v1.PublishReleaseRequest\x1a\x1c.primum.admin.v1.ListRelease\x12N\n" +
 	"\n" +
-	"GetRelease\x12\".primum.admin.v1.GetReleaseRequest\x1a\x1c.primum.admin.v1.ListReleaseB\x1fZ\x1dprimum/proto/admin/v1;adminv1b\x06proto3"
+	"GetRelease\x12\".primum.admin.v1.GetReleaseRequest\x1a\x1c.primum.admin.v1.ListRelease2\x81\x03\n" +
+	"\fPaperService\x12a\n" +
+	"\x0eImportAdvisory\x12&.primum.admin.v1.ImportAdvisoryRequest\x1a'.primum.admin.v1.ImportAdvisoryResponse\x12^\n" +
+	"\rListProposals\x12%.primum.admin.v1.ListProposalsRequest\x1a&.primum.admin.v1.ListProposalsResponse\x12S\n" +
+	"\x0eDecideProposal\x12&.primum.admin.v1.DecideProposalRequest\x1a\x19.primum.admin.v1.Proposal\x12Y\n" +
+	"\x10ImportDisclosure\x12(.primum.admin.v1.ImportDisclosureRequest\x1a\x1b.primum.admin.v1.DisclosureB\x1fZ\x1dprimum/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -4456,171 +5111,189 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_admin_v1_admin_proto_goTypes = []any{
-	(*Device)(nil),                        // 0: primum.admin.v1.Device
-	(*Fact)(nil),                          // 1: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 2: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 3: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 4: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 5: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 6: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 7: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 8: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 9: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 10: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 11: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 12: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 13: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 14: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 15: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 16: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 17: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 18: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 19: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 20: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 21: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 22: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 23: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 24: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 25: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 26: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 27: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 28: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 29: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 30: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 31: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 32: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 33: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 34: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 35: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 36: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 37: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 38: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 39: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 40: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 41: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 42: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 43: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 44: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 45: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 46: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 47: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 48: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 49: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 50: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 51: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 52: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 53: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 54: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 55: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 56: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 57: primum.admin.v1.ListRelease
-	nil,                                   // 58: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 59: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 60: google.protobuf.Duration
+	(*ImportAdvisoryRequest)(nil),         // 0: primum.admin.v1.ImportAdvisoryRequest
+	(*ImportAdvisoryResponse)(nil),        // 1: primum.admin.v1.ImportAdvisoryResponse
+	(*Proposal)(nil),                      // 2: primum.admin.v1.Proposal
+	(*ListProposalsRequest)(nil),          // 3: primum.admin.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),         // 4: primum.admin.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),         // 5: primum.admin.v1.DecideProposalRequest
+	(*ImportDisclosureRequest)(nil),       // 6: primum.admin.v1.ImportDisclosureRequest
+	(*Disclosure)(nil),                    // 7: primum.admin.v1.Disclosure
+	(*Device)(nil),                        // 8: primum.admin.v1.Device
+	(*Fact)(nil),                          // 9: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 10: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 11: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 12: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 13: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 14: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 15: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 16: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 17: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 18: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 19: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 20: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 21: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 22: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 23: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 24: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 25: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 26: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 27: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 28: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 29: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 30: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 31: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 32: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 33: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 34: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 35: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 36: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 37: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 38: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 39: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 40: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 41: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 42: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 43: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 44: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 45: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 46: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 47: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 48: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 49: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 50: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 51: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 52: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 53: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 54: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 55: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 56: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 57: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 58: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 59: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 60: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 61: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 62: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 63: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 64: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 65: primum.admin.v1.ListRelease
+	nil,                                   // 66: primum.admin.v1.Run.TasksEntry
+	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 68: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	59, // 0: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	1,  // 1: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	59, // 2: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
-	59, // 3: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	4,  // 4: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	0,  // 5: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	10, // 6: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	22, // 7: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	60, // 8: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	59, // 9: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	11, // 10: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	11, // 11: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	20, // 12: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	59, // 13: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	59, // 14: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	21, // 15: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	23, // 16: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	60, // 17: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	22, // 18: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	59, // 19: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	59, // 20: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	27, // 21: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	25, // 22: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	59, // 23: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	59, // 24: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	58, // 25: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	30, // 26: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	37, // 27: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	59, // 28: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	60, // 29: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	1,  // 30: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	37, // 31: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	59, // 32: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	44, // 33: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	59, // 34: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	48, // 35: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	59, // 36: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	59, // 37: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	59, // 38: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	2,  // 39: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	5,  // 40: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	7,  // 41: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	8,  // 42: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	12, // 43: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	13, // 44: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	15, // 45: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	16, // 46: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	17, // 47: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	18, // 48: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	24, // 49: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	26, // 50: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	28, // 51: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	31, // 52: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	32, // 53: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	34, // 54: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	35, // 55: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	38, // 56: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	40, // 57: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	41, // 58: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	43, // 59: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	45, // 60: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	47, // 61: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	49, // 62: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	51, // 63: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	53, // 64: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	55, // 65: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	56, // 66: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	3,  // 67: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	6,  // 68: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	0,  // 69: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	9,  // 70: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	11, // 71: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	14, // 72: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	11, // 73: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	20, // 74: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	20, // 75: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	19, // 76: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	20, // 77: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	25, // 78: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	29, // 79: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	30, // 80: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	33, // 81: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	30, // 82: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	36, // 83: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	39, // 84: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	30, // 85: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	42, // 86: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	44, // 87: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	46, // 88: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	44, // 89: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	50, // 90: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	52, // 91: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	54, // 92: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	57, // 93: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	57, // 94: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	67, // [67:95] is the sub-list for method output_type
-	39, // [39:67] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	67, // 0: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	2,  // 1: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
+	67, // 2: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	9,  // 3: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	67, // 4: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	67, // 5: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	12, // 6: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	8,  // 7: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	18, // 8: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	30, // 9: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	68, // 10: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	67, // 11: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	19, // 12: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	19, // 13: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	28, // 14: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	67, // 15: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	67, // 16: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	29, // 17: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	31, // 18: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	68, // 19: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	30, // 20: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	67, // 21: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	67, // 22: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	35, // 23: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	33, // 24: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	67, // 25: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	67, // 26: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	66, // 27: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	38, // 28: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	45, // 29: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	67, // 30: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	68, // 31: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	9,  // 32: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	45, // 33: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	67, // 34: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	52, // 35: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	67, // 36: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	56, // 37: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	67, // 38: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	67, // 39: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	67, // 40: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	10, // 41: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	13, // 42: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	15, // 43: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	16, // 44: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	20, // 45: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	21, // 46: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	23, // 47: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	24, // 48: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	25, // 49: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	26, // 50: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	32, // 51: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	34, // 52: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	36, // 53: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	39, // 54: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	40, // 55: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	42, // 56: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	43, // 57: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	46, // 58: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	48, // 59: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	49, // 60: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	51, // 61: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	53, // 62: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	55, // 63: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	57, // 64: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	59, // 65: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	61, // 66: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	63, // 67: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	64, // 68: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	0,  // 69: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	3,  // 70: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	5,  // 71: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	6,  // 72: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	11, // 73: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	14, // 74: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	8,  // 75: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	17, // 76: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	19, // 77: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	22, // 78: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	19, // 79: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	28, // 80: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	28, // 81: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	27, // 82: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	28, // 83: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	33, // 84: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	37, // 85: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	38, // 86: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	41, // 87: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	38, // 88: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	44, // 89: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	47, // 90: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	38, // 91: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	50, // 92: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	52, // 93: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	54, // 94: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	52, // 95: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	58, // 96: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	60, // 97: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	62, // 98: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	65, // 99: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	65, // 100: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	1,  // 101: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	4,  // 102: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	2,  // 103: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	7,  // 104: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	73, // [73:105] is the sub-list for method output_type
+	41, // [41:73] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -4634,9 +5307,9 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   59,
+			NumMessages:   67,
 			NumExtensions: 0,
-			NumServices:   8,
+			NumServices:   9,
 		},
 		GoTypes:           file_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_admin_v1_admin_proto_depIdxs,

@@ -1668,3 +1668,235 @@ var ListService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "admin/v1/admin.proto",
 }
+
+const (
+	PaperService_ImportAdvisory_FullMethodName   = "/primum.admin.v1.PaperService/ImportAdvisory"
+	PaperService_ListProposals_FullMethodName    = "/primum.admin.v1.PaperService/ListProposals"
+	PaperService_DecideProposal_FullMethodName   = "/primum.admin.v1.PaperService/DecideProposal"
+	PaperService_ImportDisclosure_FullMethodName = "/primum.admin.v1.PaperService/ImportDisclosure"
+)
+
+// PaperServiceClient is the client API for PaperService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// PaperService holds what others have written about products: security advisories and what manufacturers
+// disclose. None of it decides anything by itself.
+type PaperServiceClient interface {
+	// ImportAdvisory reads one CSAF 2.0 document. Each product that it names as affected, and that a device of
+	// the inventory could be, becomes a proposed denial.
+	ImportAdvisory(ctx context.Context, in *ImportAdvisoryRequest, opts ...grpc.CallOption) (*ImportAdvisoryResponse, error)
+	ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error)
+	// DecideProposal says what a person has decided. An accepted proposal is a statement for the next release
+	// of the safety list: nothing is refused by it before somebody has signed that.
+	DecideProposal(ctx context.Context, in *DecideProposalRequest, opts ...grpc.CallOption) (*Proposal, error)
+	// ImportDisclosure reads one MDS2 form (ANSI/NEMA HN 1-2019), as CSV or XLSX.
+	ImportDisclosure(ctx context.Context, in *ImportDisclosureRequest, opts ...grpc.CallOption) (*Disclosure, error)
+}
+
+type paperServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewPaperServiceClient(cc grpc.ClientConnInterface) PaperServiceClient {
+	return &paperServiceClient{cc}
+}
+
+func (c *paperServiceClient) ImportAdvisory(ctx context.Context, in *ImportAdvisoryRequest, opts ...grpc.CallOption) (*ImportAdvisoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportAdvisoryResponse)
+	err := c.cc.Invoke(ctx, PaperService_ImportAdvisory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paperServiceClient) ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProposalsResponse)
+	err := c.cc.Invoke(ctx, PaperService_ListProposals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paperServiceClient) DecideProposal(ctx context.Context, in *DecideProposalRequest, opts ...grpc.CallOption) (*Proposal, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Proposal)
+	err := c.cc.Invoke(ctx, PaperService_DecideProposal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *paperServiceClient) ImportDisclosure(ctx context.Context, in *ImportDisclosureRequest, opts ...grpc.CallOption) (*Disclosure, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Disclosure)
+	err := c.cc.Invoke(ctx, PaperService_ImportDisclosure_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PaperServiceServer is the server API for PaperService service.
+// All implementations must embed UnimplementedPaperServiceServer
+// for forward compatibility.
+//
+// PaperService holds what others have written about products: security advisories and what manufacturers
+// disclose. None of it decides anything by itself.
+type PaperServiceServer interface {
+	// ImportAdvisory reads one CSAF 2.0 document. Each product that it names as affected, and that a device of
+	// the inventory could be, becomes a proposed denial.
+	ImportAdvisory(context.Context, *ImportAdvisoryRequest) (*ImportAdvisoryResponse, error)
+	ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error)
+	// DecideProposal says what a person has decided. An accepted proposal is a statement for the next release
+	// of the safety list: nothing is refused by it before somebody has signed that.
+	DecideProposal(context.Context, *DecideProposalRequest) (*Proposal, error)
+	// ImportDisclosure reads one MDS2 form (ANSI/NEMA HN 1-2019), as CSV or XLSX.
+	ImportDisclosure(context.Context, *ImportDisclosureRequest) (*Disclosure, error)
+	mustEmbedUnimplementedPaperServiceServer()
+}
+
+// UnimplementedPaperServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedPaperServiceServer struct{}
+
+func (UnimplementedPaperServiceServer) ImportAdvisory(context.Context, *ImportAdvisoryRequest) (*ImportAdvisoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportAdvisory not implemented")
+}
+func (UnimplementedPaperServiceServer) ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProposals not implemented")
+}
+func (UnimplementedPaperServiceServer) DecideProposal(context.Context, *DecideProposalRequest) (*Proposal, error) {
+	return nil, status.Error(codes.Unimplemented, "method DecideProposal not implemented")
+}
+func (UnimplementedPaperServiceServer) ImportDisclosure(context.Context, *ImportDisclosureRequest) (*Disclosure, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportDisclosure not implemented")
+}
+func (UnimplementedPaperServiceServer) mustEmbedUnimplementedPaperServiceServer() {}
+func (UnimplementedPaperServiceServer) testEmbeddedByValue()                      {}
+
+// UnsafePaperServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to PaperServiceServer will
+// result in compilation errors.
+type UnsafePaperServiceServer interface {
+	mustEmbedUnimplementedPaperServiceServer()
+}
+
+func RegisterPaperServiceServer(s grpc.ServiceRegistrar, srv PaperServiceServer) {
+	// If the following call panics, it indicates UnimplementedPaperServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&PaperService_ServiceDesc, srv)
+}
+
+func _PaperService_ImportAdvisory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportAdvisoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaperServiceServer).ImportAdvisory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaperService_ImportAdvisory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaperServiceServer).ImportAdvisory(ctx, req.(*ImportAdvisoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaperService_ListProposals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProposalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaperServiceServer).ListProposals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaperService_ListProposals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaperServiceServer).ListProposals(ctx, req.(*ListProposalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaperService_DecideProposal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DecideProposalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaperServiceServer).DecideProposal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaperService_DecideProposal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaperServiceServer).DecideProposal(ctx, req.(*DecideProposalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PaperService_ImportDisclosure_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportDisclosureRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PaperServiceServer).ImportDisclosure(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PaperService_ImportDisclosure_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PaperServiceServer).ImportDisclosure(ctx, req.(*ImportDisclosureRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// PaperService_ServiceDesc is the grpc.ServiceDesc for PaperService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var PaperService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "primum.admin.v1.PaperService",
+	HandlerType: (*PaperServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ImportAdvisory",
+			Handler:    _PaperService_ImportAdvisory_Handler,
+		},
+		{
+			MethodName: "ListProposals",
+			Handler:    _PaperService_ListProposals_Handler,
+		},
+		{
+			MethodName: "DecideProposal",
+			Handler:    _PaperService_DecideProposal_Handler,
+		},
+		{
+			MethodName: "ImportDisclosure",
+			Handler:    _PaperService_ImportDisclosure_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "admin/v1/admin.proto",
+}
