@@ -35,6 +35,7 @@ type Config struct {
 	Data     string      // data directory of an enrolled agent
 	Policy   list.Policy // lab or real; required
 	Leases   string      // dnsmasq lease file; empty: no address can be proven
+	List     string      // file or folder of a list release carried in by hand, or empty
 	Plugins  string      // directory of the plugin binaries
 	Builtins string      // names and hashes of the plugins, from the linker
 	Running  int         // conversations at a time. Defaults to 64
@@ -98,12 +99,29 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer func() { a.log.Info("agent ended", "error", a.journal.Close()) }()
+	if cfg.List != "" {
+		if err := a.carriedIn(cfg.List); err != nil {
+			return err
+		}
+	}
 	if a.plugins, err = pluginhost.Start(ctx, builtins, sockets, cfg.Log); err != nil {
 		return err
 	}
 	defer a.plugins.Close()
 	a.log.Info("agent is ready", "agent", id.Name, "policy", cfg.Policy, "controller", id.Controller)
 	return a.serve(ctx)
+}
+
+// carriedIn takes a list release that a person brought to this machine. It is verified like any other.
+func (a *Agent) carriedIn(path string) error {
+	bundle, err := trust.Carried(path)
+	if err != nil {
+		return err
+	}
+	if reason, detail := (*local)(a).Release(bundle); reason != "" {
+		return fmt.Errorf("the safety list in %s is refused: %s: %s", path, reason, detail)
+	}
+	return nil
 }
 
 // serve owns the loops: uplink, worker, and renewal of the certificate.

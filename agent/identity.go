@@ -94,8 +94,8 @@ func Enroll(ctx context.Context, cfg EnrollConfig) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("enrol at %s: %w", cfg.Controller, err)
 	}
-	if theirs := resp.GetListRoot(); len(theirs) > 0 && !bytes.Equal(root, theirs) {
-		return Identity{}, fmt.Errorf("enrol: the controller's list root is not the one in %s; do not go on before you know why", cfg.ListRoot)
+	if err := sameRoot(root, resp.GetListRoot(), cfg.ListRoot); err != nil {
+		return Identity{}, err
 	}
 	if len(resp.GetPermitKey()) != ed25519.PublicKeySize {
 		return Identity{}, fmt.Errorf("enrol: the controller gave no permit key")
@@ -116,6 +116,14 @@ func Enroll(ctx context.Context, cfg EnrollConfig) (Identity, error) {
 		writePEM(filepath.Join(cfg.Data, certFile), "CERTIFICATE", resp.GetCertificate()),
 		os.WriteFile(filepath.Join(cfg.Data, authorityFile), authority, 0o600),
 		os.WriteFile(filepath.Join(cfg.Data, identityFile), doc, 0o600))
+}
+
+// sameRoot refuses a controller that believes another root than the one that a person handed over here.
+func sameRoot(mine, theirs []byte, path string) error {
+	if !bytes.Equal(mine, theirs) {
+		return fmt.Errorf("enrol: the controller's list root is not the one in %s; do not go on before you know why", path)
+	}
+	return nil
 }
 
 func writePEM(path, kind string, der []byte) error {

@@ -35,6 +35,7 @@ type serveCommand struct {
 	Data    string `required:"" help:"Data directory of an enrolled agent."`
 	Policy  string `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
 	Leases  string `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
+	List    string `help:"Bundle file or repository folder of a safety list, carried in by hand. It is taken before anything else; one that is refused ends the program."`
 	Plugins string `help:"Directory of the probes. Defaults to that of this program."`
 	Most    int    `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
 }
@@ -99,7 +100,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 

@@ -320,6 +320,9 @@ func (b Bundle) Sign(role string, key ed25519.PrivateKey, former bool) (have, ne
 	if !former && !slices.Contains(of.KeyIDs, id) {
 		return 0, 0, fmt.Errorf("sign %s: key %.8s is not one of its keys", role, id)
 	}
+	if at, ok := released(b, role); ok && at == sum(text) {
+		return 0, 0, fmt.Errorf("sign %s: this version was released; another signature would make another file of the same version, so sign a new one (--renew)", role)
+	}
 	var out []byte
 	var by []string
 	switch role {
@@ -342,6 +345,16 @@ func (b Bundle) Sign(role string, key ed25519.PrivateKey, former bool) (have, ne
 		}
 	}
 	return have, of.Threshold, nil
+}
+
+// released is the digest of a role's metadata in the snapshot.
+func released(b Bundle, role string) (string, bool) {
+	s, err := read[snapshotShape](metadata.SNAPSHOT, b.Metadata[snapshotFile])
+	if err != nil {
+		return "", false
+	}
+	m, ok := s.Signed.Meta[role+".json"]
+	return m.Hashes.SHA256, ok
 }
 
 // signersOf is who has a role as it is staged.

@@ -164,6 +164,29 @@ func (s *Store) Current() (*release.Release, uint64) {
 // metadataSnapshot is the role whose version is the number of a release.
 const metadataSnapshot = "snapshot"
 
+// Carried reads a release that was carried in by hand: a bundle file, or a repository folder.
+func Carried(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the carried list: %w", err)
+	}
+	if info.IsDir() {
+		b, err := release.FromFolder(os.DirFS(path))
+		if err != nil {
+			return nil, fmt.Errorf("read the carried list: %w", err)
+		}
+		return b.Encode()
+	}
+	if info.Size() > release.MaxSize {
+		return nil, fmt.Errorf("read the carried list: %s has %d octets; a release has at most %d", path, info.Size(), release.MaxSize)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the carried list: %w", err)
+	}
+	return b, nil
+}
+
 // Signature is one approver's signature.
 type Signature struct {
 	By  string

@@ -1,12 +1,18 @@
 package trust_test
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"primum/agent/internal/papertest"
 	"primum/agent/internal/trust"
 	list "primum/safetylists"
+	"primum/safetylists/release"
 )
 
 func open(t *testing.T, dir string, p *papertest.Papers) *trust.Store {
@@ -100,5 +106,98 @@ func TestAReleaseOfTheOtherPolicyIsRefused(t *testing.T) {
 	}
 	if _, err := trust.Open(t.TempDir(), "", p.ListRoot); err == nil {
 		t.Error("no policy at all opens")
+	}
+}
+
+// The root that a person handed over at enrolment stays: neither another one nor a memory that was
+// tampered with is gone on from.
+func TestAMemoryOfAnotherRootOrADamagedOneIsNotGoneOnFrom(t *testing.T) {
+	now := time.Now()
+	p, other := papertest.Make(t, now, papertest.Options{}), papertest.Make(t, now, papertest.Options{})
+	dir := t.TempDir()
+	if r := open(t, dir, p).Take(p.Bundle, now); r != nil {
+		t.Fatal(r)
+	}
+	if _, err := trust.Open(dir, list.Lab, other.ListRoot); err == nil {
+		t.Error("another root goes on from the memory of this one")
+	}
+	if r := open(t, t.TempDir(), other).Take(p.Bundle, now); r == nil || r.Reason != list.ListUntrusted {
+		t.Errorf("a release of another root: %v", r)
+	}
+	path := filepath.Join(dir, "list-trust.json")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"empty": "", "half": string(whole[:len(whole)/2]), "no memory": strings.Replace(string(whole), `"memory":{`, `"memory":{"more":1,`, 1)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := trust.Open(dir, list.Lab, p.ListRoot); err == nil {
+			t.Errorf("%s: an agent without its memory starts", name)
+		}
+	}
+}
+
+// A release that says the same keeps the plans that were taken: they name its digest.
+func TestAReleaseThatSaysTheSameKeepsPlans(t *testing.T) {
+	now := time.Now()
+	p := papertest.Make(t, now, papertest.Options{})
+	s := open(t, t.TempDir(), p)
+	if r := s.Take(p.Bundle, now); r != nil {
+		t.Fatal(r)
+	}
+	if r := s.TakePlan(p.Document, trust.Approval{Plan: []trust.Signature{{By: papertest.Approver, Sig: p.Signature}}}, now); r != nil {
+		t.Fatal(r)
+	}
+	if r := s.Take(p.Reissue(t, 2), now); r != nil {
+		t.Fatal(r)
+	}
+	if _, ok := s.Plan(p.Digest); !ok {
+		t.Error("the plan is gone, although the list says the same")
+	}
+	if rel, newest := s.Current(); newest != 2 || rel.Digest != p.Release.Digest {
+		t.Errorf("release %d, digest %s", newest, rel.Digest)
+	}
+}
+
+// A release may come from a folder or a file that somebody carries in; it is verified like any other.
+func TestACarriedReleaseIsTakenFromFileOrFolder(t *testing.T) {
+	now := time.Now()
+	p := papertest.Make(t, now, papertest.Options{})
+	b, err := release.Decode(p.Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name string, text []byte) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range b.Metadata {
+		write("usb/metadata/"+name, text)
+	}
+	for name, text := range b.Targets {
+		write("usb/targets/"+name, text)
+	}
+	write("bundle", p.Bundle)
+	for _, name := range []string{"usb", "bundle"} {
+		got, err := trust.Carried(filepath.Join(dir, name))
+		if err != nil || !bytes.Equal(got, p.Bundle) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	write("usb/targets/site/site.yaml", []byte("schema: primum-site/1\n"))
+	got, err := trust.Carried(filepath.Join(dir, "usb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := open(t, t.TempDir(), p).Take(got, now); r == nil || r.Reason != list.ListUntrusted {
+		t.Errorf("a changed folder: %v", r)
+	}
+	if _, err := trust.Carried(filepath.Join(dir, "nothing")); err == nil {
+		t.Error("nothing was read")
 	}
 }
