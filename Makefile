@@ -10,7 +10,7 @@ PACKAGES := gcc snmpd snmp dcmtk python3-hl7 tcpdump iproute2 protobuf-compiler 
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
-.PHONY: help build deps test check generate demo demo-negative fuzz bench clean
+.PHONY: help build deps test check generate demo demo-negative properties fuzz bench clean
 
 help: ## name the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "%-14s %s\n", $$1, $$2}'
@@ -46,6 +46,7 @@ check: ## format, vet, staticcheck, generated code, layout, example
 		diff -u -I '^//.*protoc  *v' "proto/$$f" "$$tmp/$$f" >&2 || { echo "proto/$$f is not what the .proto files say; run make generate" >&2; exit 1; }; done
 	$(GO) test -count=1 ./layout_test.go
 	cd plugins/example && $(GO) vet ./...
+	cd safetylists/bench && $(GO) vet .
 
 OUT ?= proto
 generate: ## generate Go from the .proto files
@@ -69,13 +70,17 @@ demo-negative: deps ## take one control at a time out of a test build; the judge
 	try "control taken out: release" PRIMUM_TAKEN_OUT=release; \
 	try "control taken out: end of the approved time" PRIMUM_TAKEN_OUT=end PRIMUM_SHORT_TIME=1
 
+properties: ## try the properties of the safety list on 30,000 drawn cases each
+	$(GO) test -count=1 -timeout 30m ./safetylists/ -run 'Never|Order|Index|EveryDecision' -rapid.checks=30000
+
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \
 		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$f" | while read -r name; do \
 			echo "$$(dirname "$$f") $$name"; (cd "$$(dirname "$$f")" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) .) </dev/null; done; done
 
-bench: ## run the benchmarks
+bench: ## run the benchmarks; the last one beside other policy engines, as ratios
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	cd safetylists/bench && $(GO) run .
 
 clean: ## remove what was built
 	rm -rf $(BIN) .build
