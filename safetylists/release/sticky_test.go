@@ -57,6 +57,24 @@ func TestAMakerLiftsItsOwnDenialAndNobodyElseDoes(t *testing.T) {
 		t.Errorf("with another name: %v", err)
 	}
 
+	// The maker signs a new denial under a delegation that a thief has got into: both keys stand under it,
+	// and it is still the maker's.
+	shared := b.clone()
+	must(t, shared.Delegate("acme", signers(1, thief), testUntil()))
+	restage2(t, shared, metadata.TARGETS, key(metadata.TARGETS, 0))
+	shared.Targets["manufacturers/acme/b.yaml"] = file("b", "Acme", denial("acme.more", "Acme", "M7"))
+	restage2(t, shared, "acme", thief, key("acme", 0), key("acme", 1))
+	seal(t, shared)
+	_, m1, err := shared.Open(m, testNow())
+	must(t, err)
+	delete(shared.Targets, "manufacturers/acme/b.yaml")
+	shared.Targets["manufacturers/acme/a.yaml"] = without
+	restage2(t, shared, "acme", thief)
+	seal(t, shared)
+	if r, _, err := shared.Open(m1, testNow()); err != nil || !denied(r.List, "Acme", "M1") || !denied(r.List, "Acme", "M7") {
+		t.Errorf("after both had signed: %v", err)
+	}
+
 	own := b.clone()
 	own.Targets["manufacturers/acme/a.yaml"] = without
 	restage2(t, own, "acme", key("acme", 1), key("acme", 2))
@@ -125,7 +143,7 @@ func TestNoSequenceOfReleasesShortOfItsSignersLiftsADenial(t *testing.T) {
 			}
 			var added string
 			number++
-			what := rapid.SampledFrom([]string{"add", "steal", "steal and change", "steal and empty", "cosign", "remove", "rename", "roll back", "shadow", "give back", "reorder"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"add", "steal", "steal and change", "steal and empty", "cosign", "add beside a thief", "remove", "rename", "roll back", "shadow", "give back", "reorder"}).Draw(t, "what")
 			bump := func(role string) { // a thief chooses the version numbers, too
 				if next.Metadata[role+".json"] != nil {
 					edit(t, next, role+".json", func(s map[string]any) { s["version"] = number })
@@ -185,6 +203,11 @@ func TestNoSequenceOfReleasesShortOfItsSignersLiftsADenial(t *testing.T) {
 				sign(role, stolen...)
 			case "cosign": // the maker's own content under a thief's delegation
 				give(signers(1, thief))
+				sign(role, append(mine, thief)...)
+			case "add beside a thief":
+				added = fmt.Sprint("N", number)
+				give(signers(1, thief))
+				next.Targets[path] = file("x", maker, denial(role+".deny", maker, old), denial(fmt.Sprintf("%s.deny%d", role, number), maker, added))
 				sign(role, append(mine, thief)...)
 			case "remove":
 				must(t, next.Undelegate("acme", testUntil()))
@@ -248,7 +271,7 @@ func TestNoSequenceOfReleasesShortOfItsSignersLiftsADenial(t *testing.T) {
 					continue
 				}
 				// What the threshold of the right keys has signed without it is lifted, and that is no theft.
-				if err == nil && (what == "add" || what == "cosign") && maker == whose && !strings.Contains(string(next.Targets[path]), "type: deny, product: {manufacturers: ["+maker+"], models: ["+model+"]") {
+				if err == nil && (what == "add" || what == "cosign" || what == "add beside a thief") && maker == whose && !strings.Contains(string(next.Targets[path]), "type: deny, product: {manufacturers: ["+maker+"], models: ["+model+"]") {
 					delete(genuine, d)
 					continue
 				}
