@@ -218,3 +218,21 @@ func (s *Site) tightened(l Limits, by *found, of *List, k Kind) Limits {
 	}
 	return l
 }
+
+// SiteStatements returns the statements that a site file adds, without its sign-offs: what a person reads
+// before signing one off.
+func SiteStatements(text []byte) ([]*Statement, error) {
+	if err := checkText(text); err != nil {
+		return nil, fmt.Errorf("site file: %w", err)
+	}
+	var spec siteSpec
+	if _, err := decodeYAML(text, &spec); err != nil {
+		return nil, fmt.Errorf("site file: %w", err)
+	}
+	var s Site
+	spec.Tighten = nil // it may name statements of list files
+	if err := spec.own(&s, map[string]bool{}); err != nil {
+		return nil, err
+	}
+	return s.Statements, nil
+}

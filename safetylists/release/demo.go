@@ -68,8 +68,14 @@ type Source struct {
 	Site      []byte            // site file
 }
 
-// Make makes a whole repository of new metadata, every version Number: what fictional makers state and
-// what anybody allows goes to manufacturers of these names, everything else to the safety board.
+// Documents is the role of those who read what manufacturers publish: its files allow what a document names,
+// and a site signs off each. It is delegated like a manufacturer, for the names that makers.yaml gives it;
+// a manufacturer who gets a role of its own takes its name over.
+const Documents = "documents"
+
+// Make makes a whole repository of new metadata, every version Number: what fictional makers state goes to
+// manufacturers of these names, what public documents allow to Documents, everything else to the safety
+// board.
 func (s Source) Make(staff Staff) (Bundle, error) {
 	if s.Number == 0 || !s.Issued.Before(s.Expires) {
 		return Bundle{}, fmt.Errorf("make release: it needs a number above 0 and an end after its issue")
@@ -109,6 +115,9 @@ func (b Bundle) place(name string, text []byte, makers map[string]*Maker) error 
 		return nil
 	}
 	slug := MakerName(f.Maker)
+	if !f.Lab {
+		slug = Documents
+	}
 	m := makers[slug]
 	if m == nil {
 		m = &Maker{Name: slug, Spellings: []string{f.Maker}}

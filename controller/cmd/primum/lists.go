@@ -24,6 +24,8 @@ type listCommands struct {
 	Demo      listDemoCommand      `cmd:"" help:"For a demonstration only: make all keys and a whole release at one go."`
 	Digests   listDigestsCommand   `cmd:"" help:"Print each allowance's digest, which a sign-off in the site file names."`
 
+	Accept  listAcceptCommand  `cmd:"" help:"Take what a manufacturer has signed in its copy of the repository."`
+	SignOff listSignOffCommand `cmd:"" name:"signoff" help:"Sign off an allowance for your site: prints what goes into the site file."`
 	New     listNewCommand     `cmd:"" help:"Make a list file to begin with."`
 	Lint    listLintCommand    `cmd:"" help:"Say what should be mended in list files before they are signed."`
 	Test    listTestCommand    `cmd:"" help:"Try the examples of list files."`

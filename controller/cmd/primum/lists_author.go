@@ -179,7 +179,7 @@ func exampleName(x list.Example) string {
 }
 
 type listDiffCommand struct {
-	Before string `arg:"" help:"List file, or folder of them, or the word shipped."`
+	Before string `arg:"" help:"List file, folder of them, repository folder, bundle, or the word shipped."`
 	After  string `arg:"" help:"The same, newer."`
 }
 

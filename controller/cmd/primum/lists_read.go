@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	list "primum/safetylists"
 	"primum/safetylists/lists"
+	"primum/safetylists/release"
 )
 
 // readLists loads list files: each path is a file or a folder of *.yaml. The word shipped means the lists
@@ -41,6 +43,16 @@ func readLists(paths []string) ([]*list.File, error) {
 			}
 			continue
 		}
+		if carried, ok, err := readRelease(path); err != nil {
+			return nil, err
+		} else if ok {
+			for _, name := range slices.Sorted(maps.Keys(carried)) {
+				if err := add(name, carried[name]); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
 		names := []string{path}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			if names, err = filepath.Glob(filepath.Join(path, "*.yaml")); err != nil || len(names) == 0 {
@@ -59,6 +71,42 @@ func readLists(paths []string) ([]*list.File, error) {
 		}
 	}
 	return files, nil
+}
+
+// readRelease returns the list files of a repository folder or a bundle; ok is false when the path is
+// neither. Nobody has verified them: primum list verify does.
+func readRelease(path string) (files map[string][]byte, ok bool, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, false, nil // said where the path is read as a list file
+	}
+	var b release.Bundle
+	if info.IsDir() {
+		if _, err := os.Stat(filepath.Join(path, "targets")); err != nil {
+			return nil, false, nil
+		}
+		if b, err = readFolder(path); err != nil {
+			return nil, false, err
+		}
+	} else {
+		if info.Size() > release.MaxSize || strings.HasSuffix(path, ".yaml") {
+			return nil, false, nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, false, input("%v", err)
+		}
+		if b, err = release.Decode(text); err != nil {
+			return nil, false, nil // no bundle: it is read as a list file
+		}
+	}
+	files = map[string][]byte{}
+	for name, text := range b.Targets {
+		if name != release.MakersPath && name != release.SitePath {
+			files[name] = text
+		}
+	}
+	return files, true, nil
 }
 
 // readListFile reads a file that may be a list, or says why not: the size comes before the content.
