@@ -41,6 +41,11 @@ func (r Row) Device(answer *list.Claim) list.Device {
 	if answer != nil {
 		d.Claims = append(d.Claims, *answer)
 	}
+	for option := range strings.SplitSeq(r.Cell("licensed_options"), ";") {
+		if option = strings.TrimSpace(option); option != "" {
+			d.Options = append(d.Options, option)
+		}
+	}
 	if until, err := time.Parse(time.RFC3339, r.Cell("out_of_use_confirmed_until")); err == nil && r.Cell("out_of_use_confirmed_by") != "" {
 		d.OutOfUse = &list.OutOfUse{By: r.Cell("out_of_use_confirmed_by"), Until: until.UTC()}
 	}
