@@ -63,7 +63,7 @@ func (b Bundle) Accept(role string, from Bundle, at time.Time) error {
 		switch {
 		case checkPath(path) != nil || !own(role, path):
 			return fmt.Errorf("accept %s: it signs %s, which is not its own", role, path)
-		case int64(len(file)) != t.Length || sum(file) != t.Hashes.SHA256:
+		case int64(len(file)) != t.Length || hexSum(file) != t.Hashes.SHA256:
 			return fmt.Errorf("accept %s: %s is not the file that was signed", role, path)
 		}
 		staged.Targets[path] = file

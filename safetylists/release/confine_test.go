@@ -61,11 +61,11 @@ func forge(t *testing.T, b Bundle, role string, more ...string) {
 	want := map[string]targetShape{}
 	for path, text := range b.Targets {
 		if own(role, path) {
-			want[path] = targetShape{int64(len(text)), hashesOnly{sum(text)}}
+			want[path] = targetShape{int64(len(text)), hashesOnly{hexSum(text)}}
 		}
 	}
 	for _, path := range more {
-		want[path] = targetShape{int64(len(b.Targets[path])), hashesOnly{sum(b.Targets[path])}}
+		want[path] = targetShape{int64(len(b.Targets[path])), hashesOnly{hexSum(b.Targets[path])}}
 	}
 	must(t, write(b, role+".json", targetsShape{header: head(metadata.TARGETS, b.next(role), testUntil()), Targets: want}))
 	_, _, err := b.Sign(role, key(role, 0), false)

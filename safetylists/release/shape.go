@@ -3,6 +3,7 @@ package release
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -63,7 +64,22 @@ type metaShape struct {
 }
 
 type hashesOnly struct {
-	SHA256 string `json:"sha256"`
+	SHA256 hexDigest `json:"sha256"`
+}
+
+// hexDigest is a SHA-256 in its one form, small hex digits.
+type hexDigest string
+
+func (d *hexDigest) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if raw, err := hex.DecodeString(s); err != nil || len(raw) != sha256.Size || hex.EncodeToString(raw) != s {
+		return fmt.Errorf("sha256: %q is not %d small hex digits", s, 2*sha256.Size)
+	}
+	*d = hexDigest(s)
+	return nil
 }
 
 type timestampShape struct {

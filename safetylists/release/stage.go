@@ -51,6 +51,8 @@ func (s Signers) shape(into map[string]keyShape) (roleShape, error) {
 	return r, nil
 }
 
+func hexSum(b []byte) hexDigest { return hexDigest(sum(b)) }
+
 func second(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // write puts unsigned metadata into the bundle.
@@ -177,7 +179,7 @@ func (b Bundle) Stage(role string, expires time.Time, renew bool, next *Authorit
 	want := map[string]targetShape{}
 	for path, text := range b.Targets {
 		if role == metadata.TARGETS && path == MakersPath || own(role, path) {
-			want[path] = targetShape{Length: int64(len(text)), Hashes: hashesOnly{sum(text)}}
+			want[path] = targetShape{Length: int64(len(text)), Hashes: hashesOnly{hexSum(text)}}
 		}
 	}
 	if err := b.lint(role, slices.Sorted(maps.Keys(want))); err != nil {
@@ -266,7 +268,7 @@ func (b Bundle) StageSnapshot(expires time.Time, renew bool) (changed bool, err 
 		if err != nil {
 			return false, fail(name, err)
 		}
-		want[name] = metaShape{int64(len(text)), hashesOnly{sum(text)}, t.Signed.Version}
+		want[name] = metaShape{int64(len(text)), hashesOnly{hexSum(text)}, t.Signed.Version}
 	}
 	if !renew && maps.Equal(s.Meta, want) {
 		return false, nil
@@ -290,7 +292,7 @@ func (b Bundle) StageTimestamp(issued, expires time.Time) error {
 	}
 	text := b.Metadata[snapshotFile]
 	return write(b, timestampFile, timestampShape{head(metadata.TIMESTAMP, version, expires),
-		map[string]metaShape{snapshotFile: {int64(len(text)), hashesOnly{sum(text)}, s.Signed.Version}}, second(issued)})
+		map[string]metaShape{snapshotFile: {int64(len(text)), hashesOnly{hexSum(text)}, s.Signed.Version}}, second(issued)})
 }
 
 // Sign adds one signature to the staged metadata of a role. It returns how many of the role's own keys
@@ -354,7 +356,7 @@ func released(b Bundle, role string) (string, bool) {
 		return "", false
 	}
 	m, ok := s.Signed.Meta[role+".json"]
-	return m.Hashes.SHA256, ok
+	return string(m.Hashes.SHA256), ok
 }
 
 // signersOf is who has a role as it is staged.

@@ -117,7 +117,7 @@ func sealUntil(t interface{ Fatal(...any) }, b Bundle, snapshotEnd, issued, time
 	meta := map[string]metaShape{}
 	for name, text := range b.Metadata {
 		if name != snapshotFile && name != timestampFile && !strings.HasSuffix(name, ".root.json") {
-			meta[name] = metaShape{int64(len(text)), hashesOnly{sum(text)}, version(text)}
+			meta[name] = metaShape{int64(len(text)), hashesOnly{hexSum(text)}, version(text)}
 		}
 	}
 	must(t, write(b, snapshotFile, snapshotShape{head(metadata.SNAPSHOT, version(b.Metadata[snapshotFile])+1, snapshotEnd), meta}))
@@ -129,7 +129,7 @@ func stamp(t interface{ Fatal(...any) }, b Bundle, version int64, issued, end ti
 	s, err := read[snapshotShape](metadata.SNAPSHOT, b.Metadata[snapshotFile])
 	must(t, err)
 	must(t, write(b, timestampFile, timestampShape{head(metadata.TIMESTAMP, version, end),
-		map[string]metaShape{snapshotFile: {int64(len(b.Metadata[snapshotFile])), hashesOnly{sum(b.Metadata[snapshotFile])}, s.Signed.Version}}, second(issued)}))
+		map[string]metaShape{snapshotFile: {int64(len(b.Metadata[snapshotFile])), hashesOnly{hexSum(b.Metadata[snapshotFile])}, s.Signed.Version}}, second(issued)}))
 	b.Metadata[timestampFile] = sign(t, metadata.Timestamp(), b.Metadata[timestampFile], key(metadata.TIMESTAMP, 0))
 }
 
