@@ -254,3 +254,21 @@ func TestReadAckUsesTheSeparatorThatTheDeviceDeclares(t *testing.T) {
 		}
 	}
 }
+
+// H-034, G15: whoever sees a message on the network can tell whose it is. A datagram of SNMPv2c has no
+// field for that; the agent's address is registered instead.
+func TestEveryMessageNamesUs(t *testing.T) {
+	queries := goldenQueries(t)
+	for name, want := range map[string]string{"dicom": "PRIMUM          ", "hl7": "|^~\\&|PRIMUM|"} {
+		all, err := Messages(queries[name], Example())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(all[0].Bytes, []byte(want)) {
+			t.Errorf("%s: the first message does not name us: %q", name, all[0].Bytes)
+		}
+		if name == "dicom" && !bytes.Contains(all[0].Bytes, []byte(ImplementationClassUID)) {
+			t.Error("the association does not carry our implementation class")
+		}
+	}
+}

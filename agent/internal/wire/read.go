@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,8 +25,8 @@ func readDatagram(conn net.Conn) ([]byte, error) {
 // readPDU reads one whole PDU; its length is checked before its buffer is made (D8).
 func readPDU(conn net.Conn) ([]byte, error) {
 	var header [6]byte
-	if _, err := io.ReadFull(conn, header[:]); err != nil {
-		return nil, err
+	if n, err := io.ReadFull(conn, header[:]); err != nil {
+		return nil, half(n, err)
 	}
 	n, err := frame.PDULength(header)
 	if err != nil {
@@ -34,9 +35,19 @@ func readPDU(conn net.Conn) ([]byte, error) {
 	pdu := make([]byte, n)
 	copy(pdu, header[:])
 	if _, err := io.ReadFull(conn, pdu[len(header):]); err != nil {
-		return nil, err
+		return nil, half(len(header), err)
 	}
 	return pdu, nil
+}
+
+// half makes of a timeout within a reply a malformed reply: a device that has begun to answer and does not
+// come to an end is not one that is switched off.
+func half(n int, err error) error {
+	var timeout net.Error
+	if n > 0 && errors.As(err, &timeout) && timeout.Timeout() {
+		return fmt.Errorf("%d octets and no end in time: %w", n, frame.ErrReply)
+	}
+	return err
 }
 
 // readBlock reads one MLLP block of at most 4 KiB (H11).
@@ -51,7 +62,7 @@ func readBlock(conn net.Conn) ([]byte, error) {
 			return buf[:end], nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, half(len(buf), err)
 		}
 	}
 }
