@@ -76,7 +76,7 @@ properties: ## try the properties of the safety list on 30,000 drawn cases each
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \
 		sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$f" | while read -r name; do \
-			echo "$$(dirname "$$f") $$name"; (cd "$$(dirname "$$f")" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) .) </dev/null; done; done
+			echo "$$(dirname "$$f") $$name"; (cd "$$(dirname "$$f")" && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .) </dev/null; done; done
 
 bench: ## run the benchmarks; the last one beside other policy engines, as ratios
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -1,6 +1,7 @@
 package safetylists_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -90,7 +91,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(goodFile))
 	f.Add([]byte("schema: primum-list/1\nname: n\nmaker: m\ndated: \"2026-01-01\"\nstatements: []\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file, err := Load("fuzz.yaml", text)
+		var file *File
+		var err error
+		bounded(t, text, func() { file, err = Load("fuzz.yaml", text) })
 		if err != nil {
 			return
 		}
@@ -103,4 +106,16 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// bounded fails when reading b allocates more than 1000 times its size and 4 MiB.
+func bounded(t *testing.T, b []byte, read func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(1000*len(b)+4<<20) {
+		t.Errorf("reading %d octets allocated %d", len(b), got)
+	}
 }

@@ -3,6 +3,7 @@ package advisory
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -105,7 +106,9 @@ func TestWhatIsNoAdvisoryIsRefused(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(small(f))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		a, err := Read("fuzz", text)
+		var a Advisory
+		var err error
+		bounded(t, text, func() { a, err = Read("fuzz", text) })
 		if err != nil {
 			return
 		}
@@ -119,4 +122,16 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// bounded fails when reading b allocates more than 300 times its size and 2 MiB.
+func bounded(t *testing.T, b []byte, read func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(300*len(b)+2<<20) {
+		t.Errorf("reading %d octets allocated %d", len(b), got)
+	}
 }

@@ -3,6 +3,7 @@ package mds2
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -107,9 +108,23 @@ func FuzzRead(f *testing.F) {
 	f.Add(asCSV(form(), ","))
 	f.Add([]byte("PK\x03\x04"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		form, err := Read("fuzz", text)
+		var form Form
+		var err error
+		bounded(t, text, func() { form, err = Read("fuzz", text) })
 		if err == nil && (form.Maker == "" || form.Model == "") {
 			t.Error("a form of nobody")
 		}
 	})
+}
+
+// bounded fails when reading b allocates more than 500 times its size and 80 MiB.
+func bounded(t *testing.T, b []byte, read func()) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(500*len(b)+80<<20) {
+		t.Errorf("reading %d octets allocated %d", len(b), got)
+	}
 }
