@@ -78,6 +78,14 @@ func pages[T any](next func(token string) ([]T, string, error)) ([]T, error) {
 	return nil, fmt.Errorf("the list has more than %d pages; the controller does not come to an end", maxPages)
 }
 
+// devices reads the whole inventory.
+func (c *client) devices() ([]*adminv1.Device, error) {
+	return pages(func(token string) ([]*adminv1.Device, string, error) {
+		r, err := call(adminv1.NewInventoryServiceClient(c.conn).ListDevices, &adminv1.ListDevicesRequest{PageToken: token, PageSize: 1000})
+		return r.GetDevices(), r.GetNextPageToken(), err
+	})
+}
+
 type deviceListCommand struct{}
 
 // Run lists.
@@ -86,10 +94,7 @@ func (c *deviceListCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	all, err := pages(func(token string) ([]*adminv1.Device, string, error) {
-		r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ListDevices, &adminv1.ListDevicesRequest{PageToken: token, PageSize: 1000})
-		return r.GetDevices(), r.GetNextPageToken(), err
-	})
+	all, err := cl.devices()
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,7 @@ func (c *listRequestCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	all, err := pages(func(token string) ([]*adminv1.Device, string, error) {
-		r, err := call(adminv1.NewInventoryServiceClient(cl.conn).ListDevices, &adminv1.ListDevicesRequest{PageToken: token, PageSize: 1000})
-		return r.GetDevices(), r.GetNextPageToken(), err
-	})
+	all, err := cl.devices()
 	if err != nil {
 		return err
 	}
