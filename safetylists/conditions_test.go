@@ -104,6 +104,36 @@ func TestAStackHazardRefusesUnlessTheAllowanceAcceptsIt(t *testing.T) {
 	}
 }
 
+// A decision names eight statements at most, and still every hazard must be accepted.
+func TestMoreHazardsThanADecisionNamesAreAllHeld(t *testing.T) {
+	hazards, accepts := "", ""
+	for i := range 9 {
+		hazards += fmt.Sprintf("  - id: vela.stack.%d\n    type: stack_hazard\n    product: {manufacturers: [Aldane], any_model: true, versions: {compare: opaque, all: true}}\n    words: It falls over.\n%s", i, sourced)
+		if i < 8 {
+			accepts += fmt.Sprintf("vela.stack.%d, ", i)
+		}
+	}
+	accepting := func(ids string) string {
+		return strings.Replace(velaAllow, "    purpose:", "    accepts: ["+ids+"]\n    purpose:", 1)
+	}
+	if got := decide(t, hazards+accepting(strings.TrimSuffix(accepts, ", ")), vela("1.2")); got.Reason != StackHazard {
+		t.Errorf("eight of nine accepted: %s", got.Reason)
+	}
+	if got := decide(t, hazards+accepting(accepts+"vela.stack.8"), vela("1.2")); got.Reason != Allowed {
+		t.Errorf("all accepted: %s", got.Reason)
+	}
+	both := ""
+	for i := range 9 {
+		both += strings.Replace(velaAllow, "vela.allow", fmt.Sprintf("vela.allow.%d", i), 1)
+	}
+	files := []*File{velaFile(t, both)}
+	site := signedOffBy(files, Real, "M. Lindqvist")
+	site.Tighten = []Tightening{{Statement: "vela.allow.8", Limits: Limits{Rest: 99 * time.Hour}}}
+	if got := compile(t, files, site).Decide(vela("1.2"), ask(t), now()); !got.Allowed() || got.Limits.Rest != 99*time.Hour {
+		t.Errorf("the ninth allowance is tightened: %s with rest %s", got.Reason, got.Limits.Rest)
+	}
+}
+
 func TestAnAllowanceHoldsToItsConditions(t *testing.T) {
 	with := func(line string) string {
 		return strings.Replace(velaAllow, "    purpose:", "    "+line+"\n    purpose:", 1)

@@ -182,10 +182,8 @@ func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Ti
 	if !s.Question.asks(q, x.device.Endpoints, l.site.Facility) {
 		return refuse(1, QuestionUnapproved, "the allowance is for ", s.Question.text)
 	}
-	for _, h := range hazards.at[:hazards.n] {
-		if !slices.Contains(s.Accepts, l.ids[h]) {
-			return refuse(atHazard, StackHazard)
-		}
+	if !l.accepts(s, x, q, hazards) {
+		return refuse(atHazard, StackHazard)
 	}
 	if r, detail := s.Product.identified(x, s.Purpose); r != Allowed {
 		return attempt{r, 4, detail}
@@ -213,6 +211,25 @@ func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Ti
 		}
 	}
 	return attempt{reason: Allowed, depth: 10}
+}
+
+// accepts reports whether an allowance names every hazard that was found, also those beyond the eight
+// that a decision names.
+func (l *List) accepts(s *Statement, x *Subject, q Query, hazards *found) bool {
+	for _, h := range hazards.at[:hazards.n] {
+		if !slices.Contains(s.Accepts, l.ids[h]) {
+			return false
+		}
+	}
+	if !hazards.more {
+		return true
+	}
+	for _, h := range l.hazards.every {
+		if affects(l.statements[h], x, q) && !slices.Contains(s.Accepts, l.ids[h]) {
+			return false
+		}
+	}
+	return true
 }
 
 // identified holds DESIGN 6.2: every source that speaks must agree; identify needs one that names

@@ -110,8 +110,9 @@ const mostFound = 8
 
 // found is an ordered set of at most mostFound statements. It lives on the stack.
 type found struct {
-	at [mostFound]int32
-	n  int
+	at   [mostFound]int32
+	n    int
+	more bool // there are others
 }
 
 func (f *found) add(i int32) {
@@ -119,18 +120,23 @@ func (f *found) add(i int32) {
 	for k > 0 && f.at[k-1] > i {
 		k--
 	}
-	if k > 0 && f.at[k-1] == i || k == mostFound {
+	if k > 0 && f.at[k-1] == i {
 		return
 	}
-	if f.n < mostFound {
+	if f.n == mostFound {
+		f.more = true
+		if k == mostFound {
+			return
+		}
+	} else {
 		f.n++
 	}
 	copy(f.at[k+1:f.n], f.at[k:])
 	f.at[k] = i
 }
 
-// full reports whether i and whatever comes after it can no longer be kept.
-func (f *found) full(i int32) bool { return f.n == mostFound && f.at[mostFound-1] <= i }
+// full reports whether i and whatever comes after it would change nothing any more.
+func (f *found) full(i int32) bool { return f.more && f.at[mostFound-1] <= i }
 
 // names returns the ids. One id costs nothing: it is a piece of the list's own ids.
 func (l *List) names(f *found) []string {

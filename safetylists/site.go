@@ -210,10 +210,12 @@ func (s *Site) tightened(l Limits, by *found, of *List, k Kind) Limits {
 		if len(t.Kinds) > 0 && !slices.Contains(t.Kinds, k) {
 			continue
 		}
+		named := t.Statement == "" || by.more // of more allowances than are counted, any may be meant
 		for _, at := range by.at[:by.n] {
-			if t.Statement == "" || of.ids[at] == t.Statement {
-				l = l.stricter(t.Limits)
-			}
+			named = named || of.ids[at] == t.Statement
+		}
+		if named {
+			l = l.stricter(t.Limits)
 		}
 	}
 	return l
