@@ -202,6 +202,7 @@ func TestAnAllowanceWithAConditionThatMeansNothingDoesNotLoad(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"a trigger class": {"words: Leave", "trigger: {class: bad, words: w}\n    words: Leave"},
 		"an effect":       {"words: Leave", "effect: {classes: [sad], words: w}\n    words: Leave"},
+		"an acceptance":   {"words: Leave", "accepts: [vela.stack]\n    words: Leave"},
 		"a fix of all":    {"opaque, all: true}", "opaque, all: true}, fixed_in: {compare: opaque, all: true}"},
 	} {
 		deny := "  - id: vela.deny\n    type: deny\n    product: {manufacturers: [Aldane], models: [Vela], versions: {compare: opaque, all: true}}\n    words: Leave it.\n" + sourced

@@ -67,6 +67,20 @@ func TestTheIndexDecidesAsLookingAtEveryStatementDoes(t *testing.T) {
 	})
 }
 
+// Cases that drawn lists meet once in ten thousand.
+func TestTheIndexFindsADenialByACardThatIsNotKnown(t *testing.T) {
+	for name, product := range map[string]string{
+		"of one model": `{manufacturers: [Corvus], models: [Lumen], versions: {compare: opaque, all: true}, ouis: ["00:10:5D"]}`,
+		"of any model": `{manufacturers: [Corvus], any_model: true, versions: {compare: opaque, all: true}, ouis: ["00:10:5D"]}`,
+	} {
+		l := compile(t, []*File{velaFile(t, "  - id: corvus.deny\n    type: deny\n    product: "+product+"\n    words: Leave it.\n"+sourced)}, Site{Name: "s", Policy: Real})
+		d := Device{ID: "1", Class: OtherClass, Claims: []Claim{{Source: CMMS, Manufacturer: "Aldane"}}}
+		if got, want := l.Decide(d, ask(t), now()), l.DecideByLookingAtAll(d, ask(t), now()); got.Reason != Denied || !got.Equal(want) {
+			t.Errorf("%s: %s by the index, %s by looking at all", name, got.Reason, want.Reason)
+		}
+	}
+}
+
 // bigList is a list of n statements about n/4 makers, without two alike.
 func bigList(tb testing.TB, n int) *List {
 	tb.Helper()

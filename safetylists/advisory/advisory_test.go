@@ -90,6 +90,12 @@ func TestRangesOfVersions(t *testing.T) {
 	}
 }
 
+func TestSeveralRangesOfOneProductAreEveryVersion(t *testing.T) {
+	if got := versions([]Product{{Version: "< 2", Range: true}, {Version: ">= 4", Range: true}}); !got.All {
+		t.Errorf("read as %s", got)
+	}
+}
+
 func TestWhatIsNoAdvisoryIsRefused(t *testing.T) {
 	good := string(small(t))
 	for name, text := range map[string]string{

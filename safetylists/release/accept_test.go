@@ -63,6 +63,13 @@ func TestASignedAnswerIsTakenAndNothingElseOfTheCopy(t *testing.T) {
 	must(t, err)
 	swapped := answer(nil)
 	swapped.Targets["manufacturers/acme/acme-2.yaml"] = append([]byte("# "), newer...)
+	beyond := copyOf(repository) // with a copy of makers.yaml that says more
+	beyond.Targets[MakersPath] = []byte(strings.Replace(string(beyond.Targets[MakersPath]), "- Acme", "- Acme\n        - Globex", 1))
+	beyond.Targets["manufacturers/acme/acme-2.yaml"] = []byte(strings.ReplaceAll(string(newer), "Acme", "Globex"))
+	_, err = beyond.Stage("acme", testUntil(), false, nil)
+	must(t, err)
+	_, _, err = beyond.Sign("acme", staff.Key("acme", 0), false)
+	must(t, err)
 	for name, c := range map[string]struct {
 		role string
 		from Bundle
@@ -73,6 +80,7 @@ func TestASignedAnswerIsTakenAndNothingElseOfTheCopy(t *testing.T) {
 		"an altered signature":          {"acme", unsigned, "acme"},
 		"another's key":                 {"acme", other, "is not signed by 1 of the keys"},
 		"another file than was signed":  {"acme", swapped, "is not the file that was signed"},
+		"another maker's product":       {"acme", beyond, `it speaks of "globex"`},
 		"nothing":                       {"acme", Bundle{}, "is not in what came back"},
 	} {
 		b := copyOf(repository)
