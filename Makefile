@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BIN := bin
 GO := go
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath
-PACKAGES := gcc snmpd snmp dcmtk python3-hl7 tcpdump iproute2 protobuf-compiler libprotobuf-dev
+PACKAGES := gcc snmpd snmp dcmtk orthanc python3-hl7 tcpdump iproute2 protobuf-compiler libprotobuf-dev
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
