@@ -70,8 +70,9 @@ demo-negative: deps ## take one control at a time out of a test build; the judge
 	try "control taken out: release" PRIMUM_TAKEN_OUT=release; \
 	try "control taken out: end of the approved time" PRIMUM_TAKEN_OUT=end PRIMUM_SHORT_TIME=1
 
-properties: ## try the properties of the safety list on 30,000 drawn cases each
+properties: ## try the properties of the safety list on 30,000 drawn cases each, and 1,000 sequences of releases
 	$(GO) test -count=1 -timeout 30m ./safetylists/ -run 'Never|Order|Index|EveryDecision' -rapid.checks=30000
+	$(GO) test -count=1 -timeout 60m ./safetylists/release/ -run NoSequence -rapid.checks=1000
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \
