@@ -49,7 +49,7 @@ func (e *env) hold(h *adminv1.Hold) {
 	if h.GetState() == "LIFTED" {
 		e.say("  lifted by %s: %s", h.GetLiftedBy(), h.GetLiftReason())
 	}
-	e.say("  in force on: %s; not confirmed yet: %s", strings.Join(h.GetInForce(), " "), strings.Join(h.GetPending(), " "))
+	e.say("  in force on: %s; not confirmed yet: %s", none(h.GetInForce()), none(h.GetPending()))
 }
 
 type holdLiftCommand struct {
@@ -95,4 +95,12 @@ func (c *holdListCommand) Run(e *env) error {
 			e.say("No hold is in force.")
 		}
 	})
+}
+
+// none is a list in words, also an empty one.
+func none(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " ")
 }

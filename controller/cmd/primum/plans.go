@@ -31,14 +31,14 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 	e.say("")
 	e.say("WILL BE ASKED")
 	for _, it := range p.GetItems() {
-		e.say("  %s  %s (%s)", short(it.GetDevice()), it.GetDeviceName(), it.GetPlace())
+		e.say("  %s  %s", short(it.GetDevice()), at(it.GetDeviceName(), it.GetPlace()))
 		e.say("    %s, purpose %s, allowed by %s", it.GetQuestion(), it.GetPurpose(), strings.Join(it.GetStatements(), ", "))
 		e.messages(it.GetMessages(), summary)
 	}
 	e.say("")
 	e.say("WILL NOT BE ASKED")
 	for _, r := range p.GetRefusals() {
-		e.say("  %s  %s (%s) %s: %s", short(r.GetDevice()), r.GetDeviceName(), r.GetPlace(), r.GetQuestion(), r.GetReason())
+		e.say("  %s  %s %s: %s", short(r.GetDevice()), at(r.GetDeviceName(), r.GetPlace()), r.GetQuestion(), r.GetReason())
 		e.say("    %s %s %s", r.GetWhat(), r.GetWhy(), r.GetDo())
 		if r.GetDetail() != "" {
 			e.say("    In particular: %s", r.GetDetail())

@@ -133,6 +133,9 @@ func (c *standingListCommand) Run(e *env) error {
 		return err
 	}
 	return e.show(&adminv1.ListStandingApprovalsResponse{StandingApprovals: all}, func() {
+		if len(all) == 0 {
+			e.say("There is none.")
+		}
 		for _, s := range all {
 			e.standing(s)
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"primum/controller/internal/hold"
 	"primum/controller/internal/identity"
 	"primum/controller/internal/inventory"
 	"primum/controller/internal/store"
@@ -124,7 +126,17 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 	if err != nil {
 		return nil, s.failed(err, "papers")
 	}
-	beside := written.findings(u.device)
+	_, holds, err := s.Store.HoldsInForce(ctx)
+	if err != nil {
+		return nil, s.failed(err, "holds")
+	}
+	var beside []string
+	for _, h := range holds {
+		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(subject(u.device, rel.List.Site().Name)) {
+			beside = append(beside, fmt.Sprintf("whatever the list says, holds/%d stops it: %s", h.ID, h.Reason))
+		}
+	}
+	beside = append(beside, written.findings(u.device)...)
 	for _, hint := range rel.List.Hints(list.Observed{MAC: u.device.MAC}) {
 		beside = append(beside, "the network card hints at "+hint.Maker)
 	}

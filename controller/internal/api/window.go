@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"regexp"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -33,6 +34,11 @@ func (s *windowService) CreateWindow(ctx context.Context, r *adminv1.CreateWindo
 	}
 	if err := enroll.CheckName(agent); err != nil {
 		return nil, bad("%v", err)
+	}
+	if _, err := s.Store.Agent(ctx, agent); errors.Is(err, store.ErrNotFound) {
+		return nil, bad("there is no agent %s: enrol it first, or correct the name", agent)
+	} else if err != nil {
+		return nil, s.failed(err, "agent "+agent)
 	}
 	w := store.Window{Name: name, Recurrence: in.GetRecurrence(), Zone: in.GetZone(), Duration: in.GetDuration().AsDuration(), Devices: append([]string{}, in.GetDevices()...), Agent: agent}
 	plan, err := schedule.Parse(w.Recurrence, w.Zone, w.Duration)

@@ -37,6 +37,7 @@ func TestBadInputGetsASentenceKeepsWhatWasThereAndSendsNothing(t *testing.T) {
 		"no such file":           {[]string{"devices", "import", s.path("none.csv")}, 2, []string{"cannot be read"}},
 		"a bad recurrence":       {window("w1", `DTSTART:20270110T030000\nRRULE:FREQ=SECONDLY`, "UTC"), 2, []string{"FREQ=DAILY, WEEKLY or MONTHLY"}},
 		"an unknown zone":        {window("w2", "DTSTART:20270110T030000", "Europe/Wien"), 2, []string{"Europe/Wien", "IANA"}},
+		"an agent of nobody":     {[]string{"window", "create", "w4", "--recurrence", "DTSTART:20370110T030000", "--zone", "UTC", "--duration", "30s", "--agent", "nobody"}, 2, []string{"there is no agent nobody"}},
 		"it is over":             {window("w3", "DTSTART:20200110T030000", "UTC"), 2, []string{"never opens again"}},
 		"no controller":          {append(deaf, "devices", "list"), 4, []string{"127.0.0.1:1", "cannot be reached"}},
 		"an unknown device":      {[]string{"devices", "show", "10-9999"}, 2, []string{"there is no device 10-9999"}},
