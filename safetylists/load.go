@@ -144,8 +144,8 @@ func decodeYAML(text []byte, into any) (*yaml.Node, error) {
 	if err := yaml.Unmarshal(text, &node); err != nil {
 		return nil, plainYAML(err)
 	}
-	if n := findAlias(&node); n != nil {
-		return nil, fmt.Errorf("line %d: aliases are not allowed", n.Line)
+	if n := hidden(&node); n != nil {
+		return nil, fmt.Errorf("line %d: anchors, aliases, merge keys and tags are not allowed: a file says what it says where it says it", n.Line)
 	}
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
@@ -209,12 +209,15 @@ func lineOf(entry *yaml.Node, err error) int {
 	return entry.Line
 }
 
-func findAlias(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
+// hidden finds what makes a file mean something else than stands there: an alias or its anchor, a merge of
+// one map into another, and a tag, which may hide text as base64.
+func hidden(n *yaml.Node) *yaml.Node {
+	merge := n.Kind == yaml.ScalarNode && n.Tag == "!!merge"
+	if n.Kind == yaml.AliasNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 || merge {
 		return n
 	}
 	for _, c := range n.Content {
-		if a := findAlias(c); a != nil {
+		if a := hidden(c); a != nil {
 			return a
 		}
 	}
