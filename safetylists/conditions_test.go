@@ -104,6 +104,27 @@ func TestAStackHazardRefusesUnlessTheAllowanceAcceptsIt(t *testing.T) {
 	}
 }
 
+// However somebody has typed a name, a denial finds it; an allowance does not.
+func TestADenialFindsANameHoweverItIsTyped(t *testing.T) {
+	deny := "  - id: sc.deny\n    type: deny\n    product: {manufacturers: [Aldane], models: [\"SC 7000\"], versions: {compare: opaque, all: true}}\n    words: Leave it.\n" + sourced
+	allow := strings.Replace(velaAllow, "models: [Vela]", `models: ["SC-7000", "SC7000"]`, 1)
+	for name, want := range map[string]Reason{"SC 7000": Denied, "SC7000": Denied, "sc-7000": Denied, "SC_7000 XL": Denied, "SC/7000": Denied, "SC 7000-XL": Denied,
+		"SC 70000": NotApproved, "XSC 7000": NotApproved, "7000": Denied} {
+		d := vela("1.2")
+		d.Claims[0].Model = name
+		if got := decide(t, deny+allow, d); got.Reason != want {
+			t.Errorf("%s: %s, want %s", name, got.Reason, want)
+		}
+	}
+	for name, want := range map[string]Reason{"SC-7000": Allowed, "SC7000": Allowed, "SC 7000": NotApproved} {
+		d := vela("1.2")
+		d.Claims[0].Model = name
+		if got := decide(t, allow, d); got.Reason != want {
+			t.Errorf("%s without the denial: %s, want %s", name, got.Reason, want)
+		}
+	}
+}
+
 // A decision names eight statements at most, and still every hazard must be accepted.
 func TestMoreHazardsThanADecisionNamesAreAllHeld(t *testing.T) {
 	hazards, accepts := "", ""

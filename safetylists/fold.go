@@ -52,6 +52,34 @@ func isFolded(s string) bool {
 	return last != ' ' || s == ""
 }
 
+// spaced is a folded name as a denial reads it: only letters and digits, each run of either a word of its
+// own. So SC7000, SC-7000 and SC 7000 are one name, however somebody has typed it. A name of neither stays
+// as it is.
+func spaced(name string) string {
+	const none, letter, digit = 0, 1, 2
+	out, last := make([]byte, 0, len(name)+8), none
+	for i := range len(name) {
+		class := none
+		switch c := name[i]; {
+		case c >= '0' && c <= '9':
+			class = digit
+		case isWordByte(c):
+			class = letter
+		}
+		if class != none {
+			if last != class && len(out) > 0 {
+				out = append(out, ' ')
+			}
+			out = append(out, name[i])
+		}
+		last = class
+	}
+	if len(out) == 0 {
+		return name
+	}
+	return string(out)
+}
+
 // containsWords reports whether the words of part stand together in whole, both folded.
 func containsWords(whole, part string) bool {
 	if part == "" {

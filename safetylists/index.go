@@ -71,11 +71,11 @@ func newIndex(statements []*Statement, types ...Type) *index {
 			if len(p.ouis) > 0 {
 				x.anyCrd = append(x.anyCrd, at)
 			}
-			x.file(x.makers, p.manufacturers, at)
+			x.file(x.makers, p.makerWords, at)
 		} else {
-			x.file(x.models, p.models, at)
+			x.file(x.models, p.modelWords, at)
 		}
-		x.file(x.all, p.manufacturers, at)
+		x.file(x.all, p.makerWords, at)
 	}
 	x.models.sift()
 	x.makers.sift()

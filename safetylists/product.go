@@ -19,12 +19,13 @@ type ProductSpec struct {
 
 // Product is a set of products: manufacturers, models and versions.
 type Product struct {
-	manufacturers, models []string // folded
-	anyMaker, anyModel    bool
-	versions              Versions
-	ouis                  []string
-	fixedIn               Versions // deny: in these the maker has mended it
-	hasFixed              bool
+	manufacturers, models  []string // folded
+	makerWords, modelWords []string // spaced
+	anyMaker, anyModel     bool
+	versions               Versions
+	ouis                   []string
+	fixedIn                Versions // deny: in these the maker has mended it
+	hasFixed               bool
 
 	spelled ProductSpec // as it was written
 }
@@ -36,6 +37,12 @@ func parseProduct(s ProductSpec, t Type) (Product, error) {
 	}
 	for _, m := range s.Models {
 		p.models = append(p.models, fold(m))
+	}
+	for _, m := range p.manufacturers {
+		p.makerWords = append(p.makerWords, spaced(m))
+	}
+	for _, m := range p.models {
+		p.modelWords = append(p.modelWords, spaced(m))
 	}
 	if slices.Contains(p.manufacturers, "") || slices.Contains(p.models, "") {
 		return Product{}, fmt.Errorf("product: an empty name")
@@ -93,12 +100,12 @@ func (p *Product) could(x *Subject) Tri {
 		}
 		ver := p.affected(c)
 		if i == 0 {
-			maker, model, version = p.couldMaker(c.maker), p.couldModel(c.model), ver
+			maker, model, version = p.couldMaker(c.makerWords), p.couldModel(c.modelWords), ver
 			continue
 		}
 		version = either(version, ver)
 		if !c.repeats {
-			maker, model = either(maker, p.couldMaker(c.maker)), either(model, p.couldModel(c.model))
+			maker, model = either(maker, p.couldMaker(c.makerWords)), either(model, p.couldModel(c.modelWords))
 		}
 	}
 	if maker == No && len(p.ouis) > 0 && (x.oui == "" || slices.Contains(p.ouis, x.oui)) {
@@ -136,7 +143,7 @@ func (p *Product) couldMaker(name string) Tri {
 	case name == "":
 		return Unknown
 	}
-	return meets(p.manufacturers, name)
+	return meets(p.makerWords, name)
 }
 
 func (p *Product) couldModel(name string) Tri {
@@ -146,7 +153,7 @@ func (p *Product) couldModel(name string) Tri {
 	case name == "":
 		return Unknown
 	}
-	return meets(p.models, name)
+	return meets(p.modelWords, name)
 }
 
 func meets(names []string, name string) Tri {

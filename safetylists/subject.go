@@ -20,6 +20,7 @@ type known struct {
 	source                 Source
 	raw                    Claim
 	maker, model, version  string // folded
+	makerWords, modelWords string // spaced
 	number                 dotted // of version, when comparable
 	comparable             bool
 	makerRuns, modelRuns   []uint64 // of each run of words
@@ -34,8 +35,9 @@ func Know(d Device) Subject {
 	for i, c := range d.Claims {
 		k := known{source: c.Source, raw: c, maker: fold(c.Manufacturer), model: fold(c.Model), version: fold(c.Version)}
 		k.number, k.comparable = parseDotted(k.version)
-		k.makerRuns, k.makerWhole = runsOf(k.maker)
-		k.modelRuns, k.modelWhole = runsOf(k.model)
+		k.makerWords, k.modelWords = spaced(k.maker), spaced(k.model)
+		k.makerRuns, k.makerWhole = runsOf(k.makerWords)
+		k.modelRuns, k.modelWhole = runsOf(k.modelWords)
 		for _, before := range s.claims[:i] {
 			product := before.maker == k.maker && before.model == k.model
 			k.repeats = k.repeats || product
