@@ -173,6 +173,9 @@ func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Ti
 		copy(a.detail[:], detail)
 		return a
 	}
+	if !s.Product.named(x) {
+		return attempt{reason: NotApproved} // another pair with the same hash
+	}
 	if s.Question.Kind != q.Kind() {
 		return refuse(1, QuestionUnapproved)
 	}

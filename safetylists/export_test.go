@@ -27,7 +27,7 @@ func (l *List) DecideByLookingAtAll(d Device, q Query, at time.Time) Decision {
 		for k := range s.claims {
 			c := &s.claims[k]
 			if st.Product.certain(c) == Yes {
-				p := product{c.maker, c.model}
+				p := productOf(c.maker, c.model)
 				whole.allows[p] = appendOnce(whole.allows[p], int32(i))
 			}
 		}

@@ -212,8 +212,19 @@ func (r *runs) find(of []uint64, whole uint64, look func([]int32)) {
 	look(r.part[whole])
 }
 
-// product is the exact pair of names that an allowance is found by.
-type product struct{ maker, model string }
+// product is the hash of the exact pair of names that an allowance is found by. Two pairs with one hash are
+// told apart when the allowance is held against the claims.
+type product uint64
+
+func productOf(maker, model string) product {
+	h := uint64(14695981039346656037)
+	for _, name := range [...]string{maker, "\x00", model} {
+		for i := range len(name) {
+			h = (h ^ uint64(name[i])) * 1099511628211
+		}
+	}
+	return product(h)
+}
 
 // allowIndex files allowances under each pair of maker and model that they name.
 func allowIndex(statements []*Statement) map[product][]int32 {
@@ -224,7 +235,7 @@ func allowIndex(statements []*Statement) map[product][]int32 {
 		}
 		for _, maker := range s.Product.manufacturers {
 			for _, model := range s.Product.models {
-				k := product{maker, model}
+				k := productOf(maker, model)
 				out[k] = appendOnce(out[k], int32(i))
 			}
 		}
@@ -242,9 +253,15 @@ func (l *List) allowances(s *Subject, look func(int32, *Statement)) {
 		if c.maker == "" || c.model == "" || c.repeats {
 			continue
 		}
-		if p := l.allows[product{c.maker, c.model}]; len(p) > 0 {
+		if p := l.allows[c.product]; len(p) > 0 {
 			lists = append(lists, p)
 		}
+	}
+	if len(lists) == 1 {
+		for _, i := range lists[0] {
+			look(i, l.statements[i])
+		}
+		return
 	}
 	for {
 		least := int32(-1)

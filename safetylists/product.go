@@ -165,6 +165,16 @@ func meets(names []string, name string) Tri {
 	return No
 }
 
+// named reports whether some claim certainly names the product.
+func (p *Product) named(x *Subject) bool {
+	for i := range x.claims {
+		if c := &x.claims[i]; !c.repeats && p.certain(c) == Yes {
+			return true
+		}
+	}
+	return false
+}
+
 // certain is the match of an allow against one claim: equal names only.
 func (p *Product) certain(c *known) Tri {
 	switch {

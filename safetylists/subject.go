@@ -25,6 +25,7 @@ type known struct {
 	comparable             bool
 	makerRuns, modelRuns   []uint64 // of each run of words
 	makerWhole, modelWhole uint64
+	product                product
 	repeats                bool // an earlier claim names the same product
 	same                   bool // and the same version
 }
@@ -35,6 +36,7 @@ func Know(d Device) Subject {
 	for i, c := range d.Claims {
 		k := known{source: c.Source, raw: c, maker: fold(c.Manufacturer), model: fold(c.Model), version: fold(c.Version)}
 		k.number, k.comparable = parseDotted(k.version)
+		k.product = productOf(k.maker, k.model)
 		k.makerWords, k.modelWords = spaced(k.maker), spaced(k.model)
 		k.makerRuns, k.makerWhole = runsOf(k.makerWords)
 		k.modelRuns, k.modelWhole = runsOf(k.modelWords)
