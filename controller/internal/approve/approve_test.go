@@ -100,6 +100,10 @@ func TestPermitsSayWhatThePlanSaysAndLiveNoLonger(t *testing.T) {
 
 func TestThePermitKeyIsMadeOnceAndKeptToItself(t *testing.T) {
 	dir := t.TempDir()
+	// What a crash left of a key that was being written when the controller started for the first time.
+	if err := os.WriteFile(filepath.Join(dir, "permit.key.new"), []byte("primum-priv"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	one, err := LoadMinter(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +115,9 @@ func TestThePermitKeyIsMadeOnceAndKeptToItself(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "permit.key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 1 {
+		t.Errorf("%v beside the key: %v", names, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "permit.key"), []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)

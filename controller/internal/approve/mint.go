@@ -39,12 +39,18 @@ func makeKey(path string) (*Minter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make permit key: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// A crash in the middle must not leave half a key under its name: the controller would never start again.
+	// What one left under the other name is nobody's key.
+	unfinished := path + ".new"
+	f, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make permit key: %w", err)
 	}
 	_, err = f.WriteString(permit.FormatPrivate(key) + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(unfinished, path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("write permit key: %w", err)
 	}
 	return &Minter{key}, nil
