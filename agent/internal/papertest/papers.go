@@ -200,6 +200,36 @@ func (p *Papers) Reissue(t testing.TB, number uint64) []byte {
 	return b
 }
 
+// Revoked is the same release with a newer root, signed as it should be, that takes the timestamp's key away.
+func (p *Papers) Revoked(t testing.TB) []byte {
+	t.Helper()
+	b, err := release.Decode(p.Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := func(role string, n int) release.Signers {
+		return release.Signers{Threshold: 1, Keys: []ed25519.PublicKey{p.lists.Key(role, n).Public().(ed25519.PublicKey)}}
+	}
+	root := release.Signers{Threshold: 2}
+	for n := range 3 {
+		root.Keys = append(root.Keys, p.lists.Key("root", n).Public().(ed25519.PublicKey))
+	}
+	roles := map[string]release.Signers{"root": root, "targets": one("targets", 0), "snapshot": one("snapshot", 0), "timestamp": one("timestamp", 7)}
+	if err := b.StageRoot(roles, p.Now.AddDate(1, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		if _, _, err := b.Sign("root", p.lists.Key("root", n), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // Unsigned is the bundle with a signature of nobody on its newest metadata.
 func (p *Papers) Unsigned(t testing.TB) []byte {
 	t.Helper()

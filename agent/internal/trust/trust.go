@@ -86,7 +86,7 @@ func Open(dir string, policy list.Policy, root []byte) (*Store, error) {
 }
 
 // Take verifies a list release and makes it the current one. The refusal says why not; the one in use
-// then stays (H-014, H-015).
+// then stays (H-014, H-015), unless a newer root that came with it took its keys away.
 func (s *Store) Take(bundle []byte, at time.Time) *list.Refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,6 +101,7 @@ func (s *Store) Take(bundle []byte, at time.Time) *list.Refusal {
 			if err := s.save(memory, s.bundle); err != nil {
 				return list.Refuse(list.JournalFailed, err.Error())
 			}
+			s.hold()
 		}
 		return list.Refuse(reason, err.Error())
 	}
@@ -115,6 +116,17 @@ func (s *Store) Take(bundle []byte, at time.Time) *list.Refusal {
 	}
 	s.current, s.bundle = r, bundle
 	return nil
+}
+
+// hold holds the release in use against a newer root. One under keys that it took away is used no longer:
+// nothing is asked until a release comes that the new root bears.
+func (s *Store) hold() {
+	if s.current == nil {
+		return
+	}
+	if _, _, err := release.Reopen(s.bundle, s.memory); err != nil {
+		s.current, s.plans = nil, map[permit.Digest]task.Approved{}
+	}
 }
 
 // save makes the memory durable before anything is done on its word.

@@ -64,6 +64,29 @@ func TestARolledBackReleaseIsRefused(t *testing.T) {
 	}
 }
 
+// H-015, H-016: a newer root counts also where the rest of its bundle does not, and whom it names no longer is
+// not believed again: not after a restart, and not in the running agent either.
+func TestAReleaseUnderAKeyThatANewerRootTookAwayIsNotUsedOn(t *testing.T) {
+	now := time.Now()
+	p := papertest.Make(t, now, papertest.Options{})
+	dir := t.TempDir()
+	s := open(t, dir, p)
+	if r := s.Take(p.Bundle, now); r != nil {
+		t.Fatal(r)
+	}
+	if r := s.Take(p.Revoked(t), now); r == nil || r.Reason != list.ListUntrusted {
+		t.Errorf("a timestamp of a key that was taken away: %v", r)
+	}
+	for name, s := range map[string]*trust.Store{"running": s, "after a restart": open(t, dir, p)} {
+		if rel, _ := s.Current(); rel != nil {
+			t.Errorf("%s: release %d is used on", name, rel.Number)
+		}
+		if r := s.Take(p.Bundle, now); r == nil {
+			t.Errorf("%s: it is taken again", name)
+		}
+	}
+}
+
 // H-016: the same signature twice, under one name or two, is one approver; a stranger is none.
 func TestApproversAreCountedOnce(t *testing.T) {
 	now := time.Now()
