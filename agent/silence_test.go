@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -279,5 +280,27 @@ func TestAResetAndARestartForgetNoDevice(t *testing.T) {
 	}
 	if got := again.outcome(); got.State != evidence.Refused || got.Reason != list.MinInterval {
 		t.Errorf("asked again after a reset and a restart: %+v", got)
+	}
+}
+
+// An allowance that names the addresses that may ask is asked from the one that was held against it.
+func TestADeviceIsAskedFromAnAddressThatTheAllowanceNames(t *testing.T) {
+	from := make(chan string, 1)
+	peer(t, "127.0.0.1:12578", func(conn net.Conn) { from <- conn.RemoteAddr().String() })
+	p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12578"), Question: `{kind: dicom.echo, port: "12578", calling_ae: PRIMUM}`,
+		Condition: "  sources: [127.0.0.0/8]\n"})
+	h := newAgent(t, p, nil)
+	h.hand()
+	h.order(p.Permit(t, nil))
+	if got := h.outcome(); got.Messages != 1 {
+		t.Errorf("%+v", got)
+	}
+	select {
+	case got := <-from:
+		if !strings.HasPrefix(got, "127.0.0.1:") {
+			t.Errorf("asked from %s", got)
+		}
+	case <-time.After(time.Second):
+		t.Error("nobody came")
 	}
 }

@@ -93,6 +93,9 @@ func (t *Ticket) Task() task.Task { return t.task }
 // Limits returns the pace in force: the tightest of plan and list.
 func (t *Ticket) Limits() list.Limits { return t.limits }
 
+// Bound reports whether the allowance names the addresses that the device may be asked from.
+func (t *Ticket) Bound() bool { return len(t.from) > 0 }
+
 // From reports why the device may not be asked from an address of ours; nil when it may.
 func (t *Ticket) From(source netip.Addr) *list.Refusal {
 	return list.Decision{Sources: t.from}.From(source)

@@ -74,8 +74,12 @@ func (c *Conversation) dial(ctx context.Context) error {
 	} else {
 		nd.Deadline = c.deadline
 	}
-	if r := c.permitted(); r != nil {
-		return c.halt(r)
+	if c.ticket.Bound() {
+		from, r := c.permitted()
+		if r != nil {
+			return c.halt(r)
+		}
+		nd.LocalAddr = from // what was held against the allowance is what is used
 	}
 	c.s.Asked = c.d.now()
 	conn, err := nd.DialContext(ctx, transport, task.Address().String())
@@ -97,20 +101,27 @@ func (c *Conversation) dial(ctx context.Context) error {
 	return nil
 }
 
-// permitted holds the address that the kernel would ask from against those that the allowance names. A
-// datagram socket that is connected and not written to sends nothing.
-func (c *Conversation) permitted() *list.Refusal {
-	to := c.ticket.Task().Address()
-	probe, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+// permitted holds the address that the kernel would ask from against those that the allowance names, and
+// returns it for the dial. A datagram socket that is connected and not written to sends nothing.
+func (c *Conversation) permitted() (net.Addr, *list.Refusal) {
+	task := c.ticket.Task()
+	probe, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(task.Address()))
 	if err != nil {
-		return c.ticket.From(netip.Addr{}) // no way to the address: the one attempt says so
+		return nil, list.Refuse(list.SourceNotPermitted, "there is no way to the device: "+err.Error())
 	}
 	defer probe.Close()
-	from, ok := probe.LocalAddr().(*net.UDPAddr)
+	local, ok := probe.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		return list.Refuse(list.SourceNotPermitted, "our own address is not known")
+		return nil, list.Refuse(list.SourceNotPermitted, "our own address is not known")
 	}
-	return c.ticket.From(from.AddrPort().Addr())
+	from := local.AddrPort().Addr().Unmap()
+	if r := c.ticket.From(from); r != nil {
+		return nil, r
+	}
+	if task.Query().Kind().Transport() == "tcp" {
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), nil
+	}
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), nil
 }
 
 // quiet sets what must be set before the first packet: no fragments (G6).
