@@ -110,3 +110,11 @@ func (d Device) OUI() string {
 	}
 	return strings.ToUpper(d.MAC[:8])
 }
+
+// NameAt is a device's name with its place, where that is known: what a person reads first.
+func NameAt(name, place string) string {
+	if place == "" {
+		return name
+	}
+	return name + " (" + place + ")"
+}

@@ -1,11 +1,11 @@
 package safetylists_test
 
 import (
-	"runtime"
 	"strings"
 	"testing"
 
 	. "primum/safetylists"
+	"primum/safetylists/alloctest"
 )
 
 const goodFile = `schema: primum-list/1
@@ -96,7 +96,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var file *File
 		var err error
-		bounded(t, text, func() { file, err = Load("fuzz.yaml", text) })
+		alloctest.Bounded(t, text, 1000, 4<<20, func() { file, err = Load("fuzz.yaml", text) })
 		if err != nil {
 			return
 		}
@@ -109,16 +109,4 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
-}
-
-// bounded fails when reading b allocates more than 1000 times its size and 4 MiB.
-func bounded(t *testing.T, b []byte, read func()) {
-	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	read()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(1000*len(b)+4<<20) {
-		t.Errorf("reading %d octets allocated %d", len(b), got)
-	}
 }

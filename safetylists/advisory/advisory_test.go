@@ -3,13 +3,13 @@ package advisory
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	list "primum/safetylists"
+	"primum/safetylists/alloctest"
 )
 
 func small(t testing.TB) []byte {
@@ -114,7 +114,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var a Advisory
 		var err error
-		bounded(t, text, func() { a, err = Read("fuzz", text) })
+		alloctest.Bounded(t, text, 300, 2<<20, func() { a, err = Read("fuzz", text) })
 		if err != nil {
 			return
 		}
@@ -128,16 +128,4 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
-}
-
-// bounded fails when reading b allocates more than 300 times its size and 2 MiB.
-func bounded(t *testing.T, b []byte, read func()) {
-	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	read()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(300*len(b)+2<<20) {
-		t.Errorf("reading %d octets allocated %d", len(b), got)
-	}
 }

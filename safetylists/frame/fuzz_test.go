@@ -2,26 +2,16 @@ package frame
 
 import (
 	"bytes"
-	"runtime"
 	"slices"
 	"testing"
-)
 
-// bounded fails when reading b allocates more than four times its size and 64 KiB.
-func bounded(t *testing.T, b []byte, read func()) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	read()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(4*len(b)+64<<10) {
-		t.Errorf("reading %d octets allocated %d", len(b), got)
-	}
-}
+	"primum/safetylists/alloctest"
+)
 
 func FuzzDecodeGet(f *testing.F) {
 	f.Add(unhex(f, goldenGet))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded(t, b, func() {
+		alloctest.Bounded(t, b, 4, 64<<10, func() {
 			g, err := DecodeGet(b)
 			if err != nil || len(g.OIDs) == 0 {
 				return
@@ -37,7 +27,7 @@ func FuzzDecodeGet(f *testing.F) {
 func FuzzDecodeAssociateRQ(f *testing.F) {
 	f.Add(goldenAssociate())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded(t, b, func() {
+		alloctest.Bounded(t, b, 4, 64<<10, func() {
 			a, err := DecodeAssociateRQ(b)
 			if err != nil {
 				return
@@ -53,7 +43,7 @@ func FuzzDecodeAssociateRQ(f *testing.F) {
 func FuzzDecodeEchoRQ(f *testing.F) {
 	f.Add(unhex(f, goldenEcho))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded(t, b, func() {
+		alloctest.Bounded(t, b, 4, 64<<10, func() {
 			if id, err := DecodeEchoRQ(b); err == nil && !bytes.Equal(EncodeEchoRQ(id), b) {
 				t.Errorf("%x decodes, but is not canonical", b)
 			}
@@ -64,7 +54,7 @@ func FuzzDecodeEchoRQ(f *testing.F) {
 func FuzzDecodeNMD(f *testing.F) {
 	f.Add([]byte(goldenNMD))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded(t, b, func() {
+		alloctest.Bounded(t, b, 4, 64<<10, func() {
 			if _, err := DecodeNMD(b); err == nil && slices.Contains(b[1:len(b)-2], 0x1c) {
 				t.Errorf("%q decodes with a block end inside", b)
 			}
@@ -77,7 +67,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add(unhex(f, goldenRelease))
 	f.Add([]byte(goldenNMD))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded(t, b, func() {
+		alloctest.Bounded(t, b, 4, 64<<10, func() {
 			if got, err := CheckResponse(b, 0x01020304, []byte("secret")); err == nil && bytes.Contains(got[:9], []byte("secret")) {
 				t.Errorf("the community is still in %x", got)
 			}

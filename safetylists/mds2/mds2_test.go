@@ -3,12 +3,13 @@ package mds2
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/xuri/excelize/v2"
+
+	"primum/safetylists/alloctest"
 )
 
 // form is a small form of a fictional product, laid out as HN 1-2019 lays its sheet out: id, question,
@@ -110,21 +111,9 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var form Form
 		var err error
-		bounded(t, text, func() { form, err = Read("fuzz", text) })
+		alloctest.Bounded(t, text, 500, 80<<20, func() { form, err = Read("fuzz", text) })
 		if err == nil && (form.Maker == "" || form.Model == "") {
 			t.Error("a form of nobody")
 		}
 	})
-}
-
-// bounded fails when reading b allocates more than 500 times its size and 80 MiB.
-func bounded(t *testing.T, b []byte, read func()) {
-	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	read()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(500*len(b)+80<<20) {
-		t.Errorf("reading %d octets allocated %d", len(b), got)
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
 	"primum/safetylists/frame"
 	"primum/safetylists/permit"
 )
@@ -77,7 +78,7 @@ func (e *env) document(doc permit.Plan, digest permit.Digest, summary bool) erro
 		if err != nil {
 			return refusedError{"the plan holds a question that cannot be asked, and nothing was signed: " + err.Error()}
 		}
-		e.say("  %s  %s at %s", it.Device.ID, at(it.Device.Name, it.Device.Place), it.Device.Address.String())
+		e.say("  %s  %s at %s", it.Device.ID, list.NameAt(it.Device.Name, it.Device.Place), it.Device.Address.String())
 		e.say("    %s, purpose %s, allowed by %s", it.Query.String(), string(it.Purpose), strings.Join(it.Statements, ", "))
 		var shown []*adminv1.PlannedMessage
 		for _, m := range all {

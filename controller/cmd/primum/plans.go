@@ -6,6 +6,7 @@ import (
 	"time"
 
 	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
 )
 
 type planCommand struct {
@@ -31,14 +32,14 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 	e.say("")
 	e.say("WILL BE ASKED")
 	for _, it := range p.GetItems() {
-		e.say("  %s  %s", short(it.GetDevice()), at(it.GetDeviceName(), it.GetPlace()))
+		e.say("  %s  %s", short(it.GetDevice()), list.NameAt(it.GetDeviceName(), it.GetPlace()))
 		e.say("    %s, purpose %s, allowed by %s", it.GetQuestion(), it.GetPurpose(), strings.Join(it.GetStatements(), ", "))
 		e.messages(it.GetMessages(), summary)
 	}
 	e.say("")
 	e.say("WILL NOT BE ASKED")
 	for _, r := range p.GetRefusals() {
-		e.say("  %s  %s %s: %s", short(r.GetDevice()), at(r.GetDeviceName(), r.GetPlace()), r.GetQuestion(), r.GetReason())
+		e.say("  %s  %s %s: %s", short(r.GetDevice()), list.NameAt(r.GetDeviceName(), r.GetPlace()), r.GetQuestion(), r.GetReason())
 		e.say("    %s %s %s", r.GetWhat(), r.GetWhy(), r.GetDo())
 		if r.GetDetail() != "" {
 			e.say("    In particular: %s", r.GetDetail())

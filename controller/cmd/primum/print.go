@@ -135,11 +135,3 @@ func short(name string) string {
 	}
 	return after
 }
-
-// at is a device's name with its place, where that is known.
-func at(name, place string) string {
-	if place == "" {
-		return name
-	}
-	return name + " (" + place + ")"
-}

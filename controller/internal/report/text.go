@@ -142,7 +142,7 @@ func (p *printer) learned(in Input) {
 			p.line("WHAT WAS LEARNED")
 			title = true
 		}
-		p.line("  %-10s %s", t.Device, at(t.Name, t.Place))
+		p.line("  %-10s %s", t.Device, list.NameAt(t.Name, t.Place))
 		for _, f := range t.Facts {
 			p.line("             %-14s %s", f.Field, f.Value)
 		}
@@ -156,7 +156,7 @@ func (p *printer) differences(in Input) {
 	p.line("")
 	p.line("WHAT DIFFERS FROM THE CMMS")
 	for _, d := range in.Differences {
-		p.line("  %-10s %s", d.Device, at(d.Name, d.Place))
+		p.line("  %-10s %s", d.Device, list.NameAt(d.Name, d.Place))
 		p.line("             %s", d.Sentence)
 	}
 }
@@ -172,7 +172,7 @@ func (p *printer) unanswered(in Input) {
 			p.line("ASKED, WITHOUT A PROPER ANSWER")
 			title = true
 		}
-		p.line("  %-10s %s: %s", t.Device, at(t.Name, t.Place), t.Question)
+		p.line("  %-10s %s: %s", t.Device, list.NameAt(t.Name, t.Place), t.Question)
 		why := ""
 		if t.Reason != "" {
 			why = " (" + t.Reason + ")"
@@ -195,7 +195,7 @@ func (p *printer) waiting(in Input) {
 			p.line("STILL TO BE ASKED")
 			title = true
 		}
-		p.line("  %-10s %s: %s", t.Device, at(t.Name, t.Place), t.Question)
+		p.line("  %-10s %s: %s", t.Device, list.NameAt(t.Name, t.Place), t.Question)
 	}
 }
 
@@ -215,19 +215,11 @@ func (p *printer) notAsked(in Input) {
 		p.line("    %s %s", all[0].What, all[0].Why)
 		p.line("    %s", all[0].Do)
 		for _, r := range all[:end] {
-			p.line("      %-10s %s %s", r.Device, at(r.Name, r.Place), r.Question)
+			p.line("      %-10s %s %s", r.Device, list.NameAt(r.Name, r.Place), r.Question)
 			if r.Detail != "" {
 				p.line("                 %s", r.Detail)
 			}
 		}
 		all = all[end:]
 	}
-}
-
-// at is a device's name with its place, where that is known.
-func at(name, place string) string {
-	if place == "" {
-		return name
-	}
-	return name + " (" + place + ")"
 }
