@@ -70,14 +70,16 @@ func (t Task) Valid(at time.Time) *list.Refusal {
 	switch {
 	case t.permit.ID == (permit.ID{}):
 		return list.Refuse(list.PermitInvalid, "there is no permit")
+	// before the permit's own end: it is never later than the approved time's, and the later start is what
+	// a technician can mend
+	case at.Add(t.item.Limits.Cap).After(t.plan.Closes):
+		return list.Refuse(list.OutsideWindow, "the question could not end in time")
 	case at.Before(t.permit.From):
 		return list.Refuse(list.PermitExpired, "it is not valid yet")
 	case !at.Before(t.permit.Until):
 		return list.Refuse(list.PermitExpired, "it ended at "+t.permit.Until.Format(time.TimeOnly))
 	case at.Before(t.plan.Opens):
 		return list.Refuse(list.OutsideWindow, "the approved time has not begun")
-	case at.Add(t.item.Limits.Cap).After(t.plan.Closes):
-		return list.Refuse(list.OutsideWindow, "the question could not end in time")
 	}
 	return nil
 }
