@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -14,7 +15,6 @@ import (
 	controlv1 "primum/proto/control/v1"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
-	"primum/safetylists/permit"
 )
 
 // local is the agent as the uplink sees it.
@@ -146,7 +146,7 @@ func (l *local) Order(o *controlv1.WorkOrder) (uint64, error) {
 	self := task.Self{Name: a.id.Name, Epoch: a.epoch, PermitKey: a.permitKey}
 	for i, raw := range o.GetPermits() {
 		t, r := task.Verify(raw, self, a.trust.Plan)
-		if r == nil && permit.Digest(o.GetPlan()) != t.PlanDigest() {
+		if named := t.PlanDigest(); r == nil && !bytes.Equal(o.GetPlan(), named[:]) {
 			r = list.Refuse(list.PermitInvalid, "it is for another plan than its order")
 		}
 		if r == nil {
