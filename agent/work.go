@@ -179,12 +179,50 @@ func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Resul
 		conv.Close()
 		return evidence.Result{State: evidence.Refused, Reason: list.NoPlugin}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap+2*time.Second)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		breakOff(ctx, cancel, ticket)
+	}()
 	claim, err := a.plugins.Run(ctx, plugin, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
+	cancel()
+	<-watched
 	result := outcome(t, conv.Summary(), claim, err)
 	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)
 	result.Statements = t.Statements()
 	return result
+}
+
+// The pace of breakOff. Both together, and what closing takes, are less than the second of DESIGN 6.7.
+const (
+	stopLook  = 100 * time.Millisecond
+	stopGrace = 500 * time.Millisecond
+)
+
+// breakOff ends a conversation within a second of a hold, of the end of the lease, or of the approved time,
+// whatever it waits for: the device or the probe. The grace lets a reply that is on its way come, and an
+// association be released (DESIGN 6.7, H-035).
+func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) {
+	look := time.NewTicker(stopLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-look.C:
+			if ticket.Leave(now) == nil {
+				continue
+			}
+		}
+		grace := time.NewTimer(stopGrace)
+		defer grace.Stop()
+		select {
+		case <-ctx.Done():
+		case <-grace.C:
+			cancel()
+		}
+		return
+	}
 }

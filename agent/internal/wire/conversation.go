@@ -105,15 +105,54 @@ func (c *Conversation) Exchange(ctx context.Context, proposed []byte) (Reply, er
 			return Reply{}, c.halt(r)
 		}
 	}
+	if r := c.late(now); r != nil && !takenOut(controlEnd) {
+		return Reply{}, r
+	}
 	if c.conn == nil {
 		if err := c.dial(ctx); err != nil {
-			return Reply{}, err
+			return Reply{}, c.broken(ctx, err)
+		}
+		// The way to the device may have taken seconds, in which a hold or the end may have come (H-035).
+		if r := c.ticket.Leave(c.d.now()); r != nil && !takenOut(controlEnd) {
+			return Reply{}, c.halt(r)
 		}
 	}
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }) // it fails with the connection
+	defer stop()
 	if err := c.send(msg); err != nil {
-		return Reply{}, err
+		return Reply{}, c.broken(ctx, err)
 	}
-	return c.receive()
+	reply, err := c.receive()
+	if err != nil {
+		return Reply{}, c.broken(ctx, err)
+	}
+	return reply, nil
+}
+
+// late refuses a message that the probe proposes after its time: after the cap, or the first one after the
+// end of the permit. The device has done nothing (H-019, H-021).
+func (c *Conversation) late(now time.Time) error {
+	until := c.ticket.Task().Until()
+	switch {
+	case c.conn == nil && !now.Before(until):
+		return c.halt(list.Refuse(list.PermitExpired, "it ended at "+until.Format(time.TimeOnly)))
+	case !now.Before(c.deadline):
+		return c.end(Local, "the probe proposed its message after the time of the conversation")
+	}
+	return nil
+}
+
+// broken says of a conversation that was broken off why it was: a hold, the end of the lease or of the
+// approved time. What the device had done by then is not its doing.
+func (c *Conversation) broken(ctx context.Context, err error) error {
+	if ctx.Err() == nil || c.s.End != TimedOut && c.s.End != ClosedByDevice {
+		return err
+	}
+	r := c.ticket.Leave(c.d.now())
+	if r == nil {
+		return err
+	}
+	return c.halt(r)
 }
 
 func (c *Conversation) isRelease() bool {

@@ -71,7 +71,8 @@ func (c *Conversation) dial(ctx context.Context) error {
 	nd.SetMultipathTCP(false)
 	if transport == "tcp" {
 		nd.Deadline = c.d.now().Add(c.ticket.Limits().Connect) // G3
-	} else {
+	}
+	if nd.Deadline.IsZero() || nd.Deadline.After(c.deadline) && !takenOut(controlEnd) {
 		nd.Deadline = c.deadline
 	}
 	if c.ticket.Bound() {
