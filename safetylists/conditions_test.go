@@ -382,3 +382,40 @@ func TestASiteTightensAndNeverLoosens(t *testing.T) {
 		}
 	}
 }
+
+// A network card is enough for a denial, however somebody has written its address; one that cannot be read
+// could be any card (H-004). Who writes it may be a stolen controller (H-009).
+func TestANetworkCardIsDeniedHoweverItIsWritten(t *testing.T) {
+	deny := `  - id: corvus.deny
+    type: deny
+    product: {manufacturers: [Corvus], any_model: true, versions: {compare: opaque, all: true}, ouis: ["00:10:5D"]}
+    words: Leave it.
+` + sourced
+	for _, mac := range []string{"00:10:5d:01:02:03", "00-10-5D-01-02-03", "0010.5d01.0203", "00105D010203", "00:10:5d:00:00:01:02:03",
+		"0:10:5d:1:2:3", " 00:10:5d:01:02:03", "00:10:5d:01:02:03\n", "00 10 5d 01 02 03", "00:10-5d:01:02:03", "00:10:5d", "x", "00:1O:5d:01:02:03", "\u200b00:10:5d:01:02:03"} {
+		d := vela("1.2")
+		d.MAC = mac
+		if got := decide(t, velaAllow+deny, d); got.Reason != Denied {
+			t.Errorf("%q: %s", mac, got.Reason)
+		}
+	}
+	d := vela("1.2")
+	d.MAC = "00-10-5E-01-02-03"
+	if got := decide(t, velaAllow+deny, d); !got.Allowed() {
+		t.Errorf("another card: %s", got.Reason)
+	}
+}
+
+// A denial with a network card that no card can have would deny nothing.
+func TestANetworkCardInAListIsHexadecimal(t *testing.T) {
+	for _, oui := range []string{"00:1O:5D", "00:10:5G", "٠٠:10"} {
+		text := velaHead + `  - id: corvus.deny
+    type: deny
+    product: {manufacturers: [Corvus], any_model: true, versions: {compare: opaque, all: true}, ouis: ["` + oui + `"]}
+    words: Leave it.
+` + sourced
+		if _, err := Load("vela.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "OUI") {
+			t.Errorf("%s: %v", oui, err)
+		}
+	}
+}

@@ -103,12 +103,56 @@ func (e Endpoints) Port(k Kind) uint16 {
 	}
 }
 
-// OUI returns the first three octets of the MAC in upper case with colons, empty if unknown.
+// OUI returns the first three octets of the MAC in upper case with colons, empty if unknown. A MAC that
+// cannot be read is unknown: it could be any card.
 func (d Device) OUI() string {
-	if len(d.MAC) < 8 {
+	mac, ok := PlainMAC(d.MAC)
+	if !ok {
 		return ""
 	}
-	return strings.ToUpper(d.MAC[:8])
+	return strings.ToUpper(mac[:8])
+}
+
+// PlainMAC writes the address of a network card in its one form, lower case with colons. It reads pairs of
+// digits between colons or hyphens, fours between dots, and digits alone; ok is false for anything else.
+func PlainMAC(text string) (mac string, ok bool) {
+	group, sep := 2, byte(':')
+	switch {
+	case strings.Contains(text, "-"):
+		sep = '-'
+	case strings.Contains(text, "."):
+		group, sep = 4, '.'
+	case !strings.Contains(text, ":"):
+		group = len(text)
+	}
+	var digits []byte
+	for i := range len(text) {
+		c := text[i]
+		if i%(group+1) == group {
+			if c != sep {
+				return "", false
+			}
+			continue
+		}
+		if c >= 'A' && c <= 'F' {
+			c += 'a' - 'A'
+		}
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return "", false
+		}
+		digits = append(digits, c)
+	}
+	if n := len(digits); n != 12 && n != 16 || text[len(text)-1] == sep {
+		return "", false
+	}
+	out := make([]byte, 0, len(digits)*3/2)
+	for i, c := range digits {
+		if i > 0 && i%2 == 0 {
+			out = append(out, ':')
+		}
+		out = append(out, c)
+	}
+	return string(out), true
 }
 
 // NameAt is a device's name with its place, where that is known: what a person reads first.

@@ -64,7 +64,7 @@ func parseProduct(s ProductSpec, t Type) (Product, error) {
 	}
 	for _, o := range s.OUIs {
 		o = strings.ToUpper(strings.TrimSpace(o))
-		if len(o) != 8 || o[2] != ':' || o[5] != ':' {
+		if _, ok := PlainMAC(o + ":00:00:00"); !ok || len(o) != 8 {
 			return Product{}, fmt.Errorf("product: OUI %q is not of the form 00:10:5D", o)
 		}
 		p.ouis = append(p.ouis, o)
