@@ -46,20 +46,27 @@ func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
 	}
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil || at.Sub(st.ModTime()) > MaxAge {
-		return list.Refuse(list.AddressUnproven, "the lease file was last written more than 5 minutes ago")
+	if err != nil {
+		return list.Refuse(list.AddressUnproven, err.Error())
+	}
+	if age := at.Sub(st.ModTime()); age > MaxAge || age < -MaxAge {
+		return list.Refuse(list.AddressUnproven, "the lease file was last written more than 5 minutes ago, or is from the future")
 	}
 	leases, err := Parse(f)
 	if err != nil {
 		return list.Refuse(list.AddressUnproven, err.Error())
 	}
+	proven := false
 	for _, lease := range leases {
-		if lease.Address != d.Address || !lease.Expires.IsZero() && !at.Before(lease.Expires) {
+		if lease.Address.Unmap() != d.Address || !lease.Expires.IsZero() && !at.Before(lease.Expires) {
 			continue
 		}
 		if lease.MAC.String() != want.String() {
 			return list.Refuse(list.AddressMoved, fmt.Sprintf("the lease of %s is held by %s", d.Address, lease.MAC))
 		}
+		proven = true // unless another line has the address too
+	}
+	if proven {
 		return nil
 	}
 	return list.Refuse(list.AddressUnproven, "no running lease for "+d.Address.String())
