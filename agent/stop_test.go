@@ -47,7 +47,7 @@ func TestASlowProbeBeginsNothingAfterItsTime(t *testing.T) {
 		"after the cap, by TCP": {`{kind: dicom.echo, port: "11116", calling_ae: PRIMUM}`, "{cap: 1s}", nil, 1100 * time.Millisecond, wire.Local, ""},
 		"after the cap, by UDP": {`{kind: snmp.get, port: "11116", oids: [1.3.6.1.2.1.1.1.0]}`, "{cap: 1s}", nil, 1100 * time.Millisecond, wire.Local, ""},
 		"after the end of its permit": {`{kind: dicom.echo, port: "11116", calling_ae: PRIMUM}`, "{cap: 5s}",
-			func(p *permit.Permit) { p.Until = p.From.Add(2 * time.Second) }, 1300 * time.Millisecond, wire.Halted, list.PermitExpired},
+			func(p *permit.Permit) { p.Until = time.Now().Add(1200 * time.Millisecond).Truncate(time.Millisecond) }, 1300 * time.Millisecond, wire.Halted, list.PermitExpired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := startCapture(t, "port 11116 or icmp")

@@ -198,7 +198,7 @@ func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Resul
 // The pace of breakOff. Both together, and what closing takes, are less than the second of DESIGN 6.7.
 const (
 	stopLook  = 100 * time.Millisecond
-	stopGrace = 500 * time.Millisecond
+	stopGrace = 400 * time.Millisecond
 )
 
 // breakOff ends a conversation within a second of a hold, of the end of the lease, or of the approved time,
