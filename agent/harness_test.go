@@ -173,7 +173,7 @@ func (h *testAgent) hold(version uint64, scopes ...*controlv1.HoldScope) {
 
 func (h *testAgent) lease(d time.Duration) {
 	_, version := h.guard.Seen()
-	h.guard.SetLease(guard.Lease{Until: bootTime() + d, HoldVersion: version, DurableLSN: 1 << 60})
+	h.guard.SetLease(guard.Lease{Until: bootTime() + d, HoldVersion: version, DurableLSN: 1 << 60, Wall: time.Now(), Boot: bootTime()})
 	h.mu.Lock()
 	h.poke()
 	h.mu.Unlock()

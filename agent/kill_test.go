@@ -81,7 +81,7 @@ func live(path string) error {
 		return err
 	}
 	local.Holds(&controlv1.HoldState{})
-	a.guard.SetLease(guard.Lease{Until: bootTime() + time.Minute, DurableLSN: 1 << 60})
+	a.guard.SetLease(guard.Lease{Until: bootTime() + time.Minute, DurableLSN: 1 << 60, Wall: time.Now(), Boot: bootTime()})
 	for i := 0; i < len(l.Permits); i += 100 {
 		o := &controlv1.WorkOrder{Order: fmt.Sprintf("o%d", i/100), Epoch: l.Epoch, Plan: l.Plan, Permits: l.Permits[i:min(i+100, len(l.Permits))]}
 		if _, err := local.Order(o); err != nil {

@@ -207,8 +207,9 @@ func (l *local) Secret(s *controlv1.Secret) error {
 func (l *local) Lease(sent time.Duration, lease *controlv1.Lease) {
 	a := l.agent()
 	ttl := min(time.Duration(lease.GetTtlMs())*time.Millisecond, 15*time.Second) // DESIGN 6.8: never longer
+	wall := time.Now().Round(0)
 	a.guardNow().SetLease(guard.Lease{Until: sent + ttl, HoldVersion: lease.GetHoldVersion(), DurableLSN: lease.GetDurableLsn(),
-		Skew: time.Until(lease.GetServerTime().AsTime())})
+		Skew: lease.GetServerTime().AsTime().Sub(wall), Wall: wall, Boot: bootTime()})
 	a.mu.Lock()
 	a.poke()
 	a.mu.Unlock()

@@ -155,6 +155,22 @@ func PlainMAC(text string) (mac string, ok bool) {
 	return string(out), true
 }
 
+// Reached names a physical device by all that it can be reached under (G9): two asset tags with one address or
+// one network card are one device, however the card is written. An empty address or MAC is not stated.
+func Reached(tag, address, mac string) []string {
+	names := []string{"id " + tag}
+	if address != "" {
+		names = append(names, "ip "+address)
+	}
+	if plain, ok := PlainMAC(mac); ok {
+		mac = plain
+	}
+	if mac != "" {
+		names = append(names, "mac "+mac)
+	}
+	return names
+}
+
 // NameAt is a device's name with its place, where that is known: what a person reads first.
 func NameAt(name, place string) string {
 	if place == "" {

@@ -108,7 +108,7 @@ func (t *Ticket) Leave(at time.Time) *list.Refusal {
 	if !at.Before(t.task.Closes()) {
 		return list.Refuse(list.OutsideWindow, "the approved time is over")
 	}
-	return t.g.leave(t.task.Device(), false)
+	return t.g.leave(t.task.Device(), false, at)
 }
 
 // Done frees the device for its next conversation, which the gap still keeps away.
@@ -146,23 +146,23 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 	if r := g.reachable(t.Address().Addr()); r != nil {
 		return refuse(r)
 	}
-	names := keys(dev.ID, dev.Address.String(), dev.MAC)
+	names := list.Reached(dev.ID, dev.Address.String(), dev.MAC)
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mem.used[t.ID().String()] {
 		return refuse(list.Refuse(list.PermitUsed, ""))
 	}
-	if why, ok := g.mem.quarantined[dev.ID]; ok {
-		return refuse(list.Refuse(list.Quarantined, why))
+	if r := g.mem.distressOf(dev.ID, names); r != nil {
+		return refuse(r)
 	}
-	if end := g.mem.rest[restKey(dev.ID, t.Query().String())]; at.Before(end) {
+	if end := g.mem.restUntil(names, t.Query().String()); at.Before(end) {
 		return refuse(list.Refuse(list.MinInterval, "until "+end.UTC().Format(time.DateTime)+" UTC"))
 	}
 	if perDay, ok := t.Budget(); ok && g.mem.askedSince(t.Caller(), at.Add(-24*time.Hour)) >= perDay {
 		return refuse(list.Refuse(list.BudgetSpent, fmt.Sprintf("%d questions in 24 hours", perDay)))
 	}
-	if r := g.leave(dev, true); r != nil {
+	if r := g.leave(dev, true, at); r != nil {
 		if r.Reason == list.NoLease || r.Detail == newerHold {
 			return Verdict{Again: at.Add(200 * time.Millisecond)} // the beat is on its way
 		}

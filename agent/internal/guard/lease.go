@@ -13,7 +13,19 @@ type Lease struct {
 	HoldVersion uint64
 	DurableLSN  uint64
 	Skew        time.Duration // controller's wall clock less ours
+	Wall        time.Time     // our clocks when the skew was measured: that on the wall
+	Boot        time.Duration // and that which nobody sets
 }
+
+// set is by how much the wall clock was set ahead since the lease was taken (CONTROL-PLANE 4.4). A lease that
+// does not tell was taken on another clock.
+func (l Lease) set(wall time.Time, boot time.Duration) time.Duration {
+	return wall.Round(0).Sub(l.Wall.Round(0)) - (boot - l.Boot)
+}
+
+// maxSet is by how much the wall clock may be set before a new question waits for the next beat, which
+// measures it anew.
+const maxSet = 2 * time.Second
 
 // MaxSkew is the largest difference of clocks under which anything is asked (H-018).
 const MaxSkew = 30 * time.Second
@@ -90,7 +102,9 @@ const newerHold = "a newer hold is on its way, or the controller knows less of h
 // conversation (begins) and again before each message (B3). A lease that tells of a newer hold than is
 // known stops both. One that is older than the holds known, as for the moment after a hold was lifted
 // elsewhere, stops only what has not begun: breaking a conversation off is no kindness to a device.
-func (g *Guard) leave(d list.Device, begins bool) *list.Refusal {
+func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
+	set := g.lease.set(at, g.boot())
+	skew := g.lease.Skew - set
 	switch {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
@@ -98,8 +112,10 @@ func (g *Guard) leave(d list.Device, begins bool) *list.Refusal {
 		return list.Refuse(list.NoLease, "")
 	case g.lease.HoldVersion > g.mem.holdVersion, begins && g.lease.HoldVersion < g.mem.holdVersion:
 		return list.Refuse(list.Held, newerHold)
-	case g.lease.Skew > MaxSkew || g.lease.Skew < -MaxSkew:
-		return list.Refuse(list.ClockSkew, g.lease.Skew.String())
+	case skew > MaxSkew || skew < -MaxSkew:
+		return list.Refuse(list.ClockSkew, skew.Round(time.Millisecond).String())
+	case begins && (set > maxSet || set < -maxSet):
+		return list.Refuse(list.NoLease, "the clock was set since the lease was taken")
 	}
 	for _, h := range g.holds {
 		if h.stops(d, g.site) {

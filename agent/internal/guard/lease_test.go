@@ -10,7 +10,8 @@ import (
 func TestLeaveIsAskedOfLeaseClockAndHolds(t *testing.T) {
 	now := time.Hour
 	pump := list.Device{ID: "10-1", Claims: []list.Claim{{Manufacturer: "Maker", Model: "One"}}}
-	fresh := Lease{Until: now + 15*time.Second, HoldVersion: 7}
+	wall := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	fresh := Lease{Until: now + 15*time.Second, HoldVersion: 7, Wall: wall, Boot: now}
 	for name, c := range map[string]struct {
 		change         func(g *Guard)
 		begins, goesOn list.Reason // empty: it may
@@ -24,6 +25,7 @@ func TestLeaveIsAskedOfLeaseClockAndHolds(t *testing.T) {
 		"an older lease":                   {change: func(g *Guard) { l := fresh; l.HoldVersion = 6; g.SetLease(l) }, begins: list.Held},
 		"31 s ahead":                       {change: func(g *Guard) { l := fresh; l.Skew = 31 * time.Second; g.SetLease(l) }, begins: list.ClockSkew, goesOn: list.ClockSkew},
 		"31 s behind":                      {change: func(g *Guard) { l := fresh; l.Skew = -31 * time.Second; g.SetLease(l) }, begins: list.ClockSkew, goesOn: list.ClockSkew},
+		"the lease names no clock":         {change: func(g *Guard) { l := fresh; l.Wall = time.Time{}; g.SetLease(l) }, begins: list.ClockSkew, goesOn: list.ClockSkew},
 		"a hold of the device":             {change: func(g *Guard) { g.SetHolds(7, []Hold{{Kind: HoldDevice, Value: "10-1"}}) }, begins: list.Held, goesOn: list.Held},
 		"a hold of the model":              {change: func(g *Guard) { g.SetHolds(7, []Hold{{Kind: HoldModel, Value: "maker/ONE"}}) }, begins: list.Held, goesOn: list.Held},
 		"a hold of the model, with spaces": {change: func(g *Guard) { g.SetHolds(7, []Hold{{Kind: HoldModel, Value: " maker / One  "}}) }, begins: list.Held, goesOn: list.Held},
@@ -43,7 +45,7 @@ func TestLeaveIsAskedOfLeaseClockAndHolds(t *testing.T) {
 			c.change(g)
 			for begins, want := range map[bool]list.Reason{true: c.begins, false: c.goesOn} {
 				got := list.NotDecided
-				if r := g.leave(pump, begins); r != nil {
+				if r := g.leave(pump, begins, wall); r != nil {
 					got = r.Reason
 				}
 				if got != want {

@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"slices"
 	"time"
 
+	list "primum/safetylists"
 	"primum/safetylists/evidence"
 )
 
@@ -11,36 +13,34 @@ type memory struct {
 	used        map[string]bool      // permits that were consumed
 	open        map[string]started   // permit to what was started and has no outcome
 	quiet       map[string]time.Time // physical device (id, address or MAC) to the end of its gap
-	rest        map[string]time.Time // device and question to the end of its rest
-	quarantined map[string]string    // device to why
+	rest        map[string]time.Time // physical device and question to the end of its rest
+	quarantined map[string]*distress // physical device to what happened to it
 	asked       map[string][]time.Time
 	holdVersion uint64
 	epoch       uint64
 }
+
+// askedKept is longer than any budget looks back.
+const askedKept = 48 * time.Hour
 
 type started struct {
 	record evidence.Record
 	gap    time.Duration
 }
 
+// distress is why a device is left alone until a person has cleared it.
+type distress struct {
+	device string   // asset tag that it was asked under
+	names  []string // of the physical device
+	why    string
+}
+
 func newMemory() memory {
 	return memory{used: map[string]bool{}, open: map[string]started{}, quiet: map[string]time.Time{},
-		rest: map[string]time.Time{}, quarantined: map[string]string{}, asked: map[string][]time.Time{}}
+		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{}}
 }
 
-// keys names a physical device by all that it can be reached under (G9).
-func keys(device, address, mac string) []string {
-	k := []string{"id " + device}
-	if address != "" {
-		k = append(k, "ip "+address)
-	}
-	if mac != "" {
-		k = append(k, "mac "+mac)
-	}
-	return k
-}
-
-func restKey(device, query string) string { return device + "\x00" + query }
+func restKey(name, query string) string { return name + "\x00" + query }
 
 // note takes one record into the memory; from the journal at start, and as records are written.
 func (m *memory) note(r evidence.Record) {
@@ -54,9 +54,15 @@ func (m *memory) note(r evidence.Record) {
 		m.used[r.Permit] = true
 		m.open[r.Permit] = started{r, gap}
 		m.silence(r, r.At.Add(gap))
-		m.rest[restKey(r.Device, r.Query)] = r.At.Add(time.Duration(r.RestMS) * time.Millisecond)
+		rested := r.At.Add(time.Duration(r.RestMS) * time.Millisecond)
+		for _, k := range list.Reached(r.Device, r.Address, r.MAC) {
+			if k = restKey(k, r.Query); rested.After(m.rest[k]) {
+				m.rest[k] = rested
+			}
+		}
 		if r.Caller != "" {
-			m.asked[r.Caller] = append(m.asked[r.Caller], r.At)
+			old := func(at time.Time) bool { return at.Before(r.At.Add(-askedKept)) }
+			m.asked[r.Caller] = append(slices.DeleteFunc(m.asked[r.Caller], old), r.At)
 		}
 	case evidence.Sent, evidence.Got:
 		if s, ok := m.open[r.Permit]; ok {
@@ -69,16 +75,58 @@ func (m *memory) note(r evidence.Record) {
 			delete(m.open, r.Permit)
 		}
 		if ok && r.Result != nil && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
-			m.quarantined[r.Device] = r.Result.Detail
+			d := &distress{s.record.Device, list.Reached(s.record.Device, s.record.Address, s.record.MAC), r.Result.Detail}
+			for _, k := range d.names {
+				m.quarantined[k] = d
+			}
 		}
 	case evidence.Cleared:
-		delete(m.quarantined, r.Device)
+		m.clear(r.Device)
 	}
+}
+
+// clear ends the quarantine of a device, under all its names.
+func (m *memory) clear(device string) {
+	d := m.quarantined["id "+device]
+	if d == nil {
+		return
+	}
+	for _, k := range d.names {
+		if m.quarantined[k] == d {
+			delete(m.quarantined, k)
+		}
+	}
+}
+
+// distressOf says what happened to a device that is left alone; nil when it is not.
+func (m *memory) distressOf(device string, names []string) *list.Refusal {
+	for _, k := range names {
+		d := m.quarantined[k]
+		switch {
+		case d == nil:
+		case d.device == device:
+			return list.Refuse(list.Quarantined, d.why)
+		default:
+			return list.Refuse(list.Quarantined, d.why+" (asked as "+d.device+")")
+		}
+	}
+	return nil
+}
+
+// restUntil is the end of the longest rest for a question over all names of the device.
+func (m *memory) restUntil(names []string, query string) time.Time {
+	var end time.Time
+	for _, k := range names {
+		if is := m.rest[restKey(k, query)]; is.After(end) {
+			end = is
+		}
+	}
+	return end
 }
 
 // silence keeps the device quiet until a moment; it never shortens a gap.
 func (m *memory) silence(r evidence.Record, until time.Time) {
-	for _, k := range keys(r.Device, r.Address, r.MAC) {
+	for _, k := range list.Reached(r.Device, r.Address, r.MAC) {
 		if until.After(m.quiet[k]) {
 			m.quiet[k] = until
 		}
@@ -96,16 +144,16 @@ func (m *memory) quietUntil(names []string) time.Time {
 	return end
 }
 
-// askedSince counts what a caller had asked after a moment, and forgets what is older.
+// askedSince counts what a caller had asked after a moment. It forgets nothing: the moment is only as good
+// as the clock (H-018).
 func (m *memory) askedSince(caller string, since time.Time) int {
-	var kept []time.Time
+	n := 0
 	for _, at := range m.asked[caller] {
 		if at.After(since) {
-			kept = append(kept, at)
+			n++
 		}
 	}
-	m.asked[caller] = kept
-	return len(kept)
+	return n
 }
 
 // ClosePast ends what a journal that was put aside left open: its outcome belongs to that journal. Gaps,

@@ -89,16 +89,19 @@ func (a *API) planInput(ctx context.Context, now time.Time, tags []string) (plan
 	}
 	in := plan.Input{Site: rel.List.Site().Name, Made: now, List: rel.List, Release: rel.Digest, Last: map[plan.Asked]time.Time{}}
 	for _, d := range kept {
-		if len(tags) > 0 && !slices.Contains(tags, d.Tag) {
-			continue
-		}
 		u, err := known.unit(d)
 		if err != nil {
 			return plan.Input{}, nil, a.failed(err, "device "+d.Tag)
 		}
-		in.Devices = append(in.Devices, u.device)
-		for _, v := range u.visits {
-			in.Last[plan.Asked{Device: v.Tag, Question: v.Question}] = v.At
+		if len(tags) == 0 || slices.Contains(tags, d.Tag) {
+			in.Devices = append(in.Devices, u.device)
+		}
+		for _, n := range plan.Names(u.device) { // those of the other tags count too (G9)
+			for _, v := range u.visits {
+				if k := (plan.Asked{Name: n, Question: v.Question}); v.At.After(in.Last[k]) {
+					in.Last[k] = v.At
+				}
+			}
 		}
 	}
 	if len(in.Devices) == 0 {

@@ -24,7 +24,7 @@ type Input struct {
 	List    *list.List
 	Release permit.Digest
 	Devices []list.Device
-	// Last is when a device was last visited for a question.
+	// Last is when a device was last visited for a question, under each of its [Names].
 	Last map[Asked]time.Time
 	// Kind, if set, is the one kind that is asked about.
 	Kind list.Kind
@@ -34,8 +34,17 @@ type Input struct {
 	Left int
 }
 
-// Asked is one question to one device, as people read it.
-type Asked struct{ Device, Question string }
+// Asked is one question, as people read it, to one device by one of its [Names].
+type Asked struct{ Name, Question string }
+
+// Names are all that a device can be reached under: two asset tags that share one are one device (G9).
+func Names(d list.Device) []string {
+	address := ""
+	if d.Address.IsValid() {
+		address = d.Address.String()
+	}
+	return list.Reached(d.ID, address, d.MAC)
+}
 
 // Make returns the plan. A device without any question becomes a refusal, so that no device of the
 // scope is passed over in silence.
@@ -54,7 +63,13 @@ func Make(in Input) permit.Plan {
 		perDevice[i], refusals = in.device(d)
 		p.Refusals = append(p.Refusals, refusals...)
 	}
+	asked := map[Asked]string{} // by every name of the physical device
 	for _, item := range interleave(perDevice) {
+		if twin := once(asked, item); twin != "" {
+			p.Refusals = append(p.Refusals, refusal(item.Device, item.Query.String(), list.MinInterval,
+				"it has the address or the network card of "+twin+", which is asked this in the same approved time", item.Statements))
+			continue
+		}
 		if in.Leave != nil && len(p.Items) >= in.Left {
 			p.Refusals = append(p.Refusals, refusal(item.Device, item.Query.String(), list.BudgetSpent,
 				fmt.Sprintf("%d questions a day", in.Leave.PerDay), item.Statements))
@@ -63,6 +78,21 @@ func Make(in Input) permit.Plan {
 		p.Items = append(p.Items, item)
 	}
 	return p
+}
+
+// once notes a question under every name of its device, and returns the asset tag under which the same device
+// is asked it already (G9).
+func once(asked map[Asked]string, item permit.Item) (twin string) {
+	names := Names(item.Device)
+	for _, n := range names {
+		if tag, ok := asked[Asked{n, item.Query.String()}]; ok {
+			return tag
+		}
+	}
+	for _, n := range names {
+		asked[Asked{n, item.Query.String()}] = item.Device.ID
+	}
+	return ""
 }
 
 func (in Input) device(d list.Device) (items []permit.Item, refusals []permit.PlanRefusal) {
@@ -127,7 +157,13 @@ func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.
 	case !d.Address.IsValid():
 		return refuse(list.NotRegistered, "the inventory has no IP address of it", dec.Statements)
 	}
-	if last, ok := in.Last[Asked{d.ID, c.Query.String()}]; ok && in.Opens.Before(last.Add(dec.Limits.Rest)) {
+	var last time.Time
+	for _, n := range Names(d) {
+		if at := in.Last[Asked{n, c.Query.String()}]; at.After(last) {
+			last = at
+		}
+	}
+	if in.Opens.Before(last.Add(dec.Limits.Rest)) {
 		return refuse(list.MinInterval, fmt.Sprintf("it was asked at %s and rests until %s",
 			last.UTC().Format(time.DateTime), last.Add(dec.Limits.Rest).UTC().Format(time.DateTime)), dec.Statements)
 	}

@@ -61,8 +61,10 @@ func load(t *testing.T) *list.List {
 	return l
 }
 
+func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
+
 func device(id string, change func(*list.Device)) list.Device {
-	d := list.Device{ID: id, Name: "Maker One", Class: list.OtherClass, MAC: "02:00:00:00:00:01", Address: netip.MustParseAddr("127.42.1.1"),
+	d := list.Device{ID: id, Name: "Maker One", Class: list.OtherClass, MAC: fmt.Sprintf("02:00:00:00:00:%02x", id[0]), Address: addr(fmt.Sprintf("127.42.1.%d", id[0])),
 		Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: "Maker", Model: "One", Version: "1"}},
 		Endpoints: list.Endpoints{SNMPPort: 10161, DICOMPort: 11112, AETitle: "ONE"}}
 	if change != nil {
@@ -123,9 +125,11 @@ func TestEveryDeviceIsAskedOrRefusedWithAReason(t *testing.T) {
 			d.Class = list.LifeSupport
 			d.OutOfUse = &list.OutOfUse{By: "n", Until: opens.Add(2 * time.Hour)}
 		}, items: 2},
-		"asked an hour ago":  {input: func(i *Input) { i.Last[Asked{"A", question}] = opens.Add(-time.Hour) }, items: 1, want: []list.Reason{list.MinInterval}},
-		"asked two days ago": {input: func(i *Input) { i.Last[Asked{"A", question}] = opens.Add(-48 * time.Hour) }, items: 2},
-		"one kind alone":     {input: func(i *Input) { i.Kind = list.DICOMEcho }, items: 1},
+		"asked an hour ago":                   {input: func(i *Input) { i.Last[Asked{"id A", question}] = opens.Add(-time.Hour) }, items: 1, want: []list.Reason{list.MinInterval}},
+		"asked an hour ago under another tag": {input: func(i *Input) { i.Last[Asked{"mac 02:00:00:00:00:41", question}] = opens.Add(-time.Hour) }, items: 1, want: []list.Reason{list.MinInterval}},
+		"asked an hour ago at its address":    {input: func(i *Input) { i.Last[Asked{"ip 127.42.1.65", question}] = opens.Add(-time.Hour) }, items: 1, want: []list.Reason{list.MinInterval}},
+		"asked two days ago":                  {input: func(i *Input) { i.Last[Asked{"id A", question}] = opens.Add(-48 * time.Hour) }, items: 2},
+		"one kind alone":                      {input: func(i *Input) { i.Kind = list.DICOMEcho }, items: 1},
 		"the allowance will have ended": {input: func(i *Input) {
 			i.Opens = time.Date(2026, 12, 23, 23, 30, 0, 0, time.UTC)
 			i.Closes = time.Date(2026, 12, 25, 1, 0, 0, 0, time.UTC)
@@ -170,5 +174,36 @@ func TestAStandingApprovalNarrowsThePlanAndItsBudgetEndsIt(t *testing.T) {
 	}
 	if no := i.Leave.Covers(p, opens); no != nil {
 		t.Errorf("the plan is wider than its approval: %s", no)
+	}
+}
+
+// G9: two asset tags with one address or one network card are one device, which is asked a question once.
+func TestOneDeviceUnderTwoTagsIsPlannedOnce(t *testing.T) {
+	for name, bend := range map[string]func(a, b *list.Device){
+		"one address": func(a, b *list.Device) { a.Address, b.Address = addr("10.1.2.3"), addr("10.1.2.3") },
+		"one card":    func(a, b *list.Device) { a.MAC, b.MAC = "02:00:00:00:00:01", "02:00:00:00:00:01" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := device("A", func(d *list.Device) { d.Address = addr("10.1.2.1") }), device("B", func(d *list.Device) { d.Address = addr("10.1.2.2") })
+			bend(&a, &b)
+			p := Make(in(t, b, a))
+			asked := map[string][]string{}
+			for _, it := range p.Items {
+				asked[it.Query.String()] = append(asked[it.Query.String()], it.Device.ID)
+			}
+			for question, tags := range asked {
+				if len(tags) != 1 || tags[0] != "A" {
+					t.Errorf("%s is asked of %v", question, tags)
+				}
+			}
+			for _, no := range p.Refusals {
+				if no.Device != "B" || no.Reason != list.MinInterval || !strings.Contains(no.Detail, "A") {
+					t.Errorf("%+v", no)
+				}
+			}
+			if len(p.Items) == 0 || len(p.Refusals) != len(p.Items) {
+				t.Errorf("%d questions and %d refusals", len(p.Items), len(p.Refusals))
+			}
+		})
 	}
 }
