@@ -84,16 +84,17 @@ func (s *Service) setOffline(agent string, epoch uint64) {
 // Connect implements the call.
 func (s *Service) Connect(stream wire) error {
 	ctx := stream.Context()
-	name, err := enroll.Peer(ctx, s.Store)
+	caller, err := enroll.Peer(ctx, s.Store)
 	if err != nil {
 		return err
 	}
+	name := caller.Agent
 	in := s.read(stream)
 	hello, err := await(ctx, in, "Hello", (*fromAgent).GetHello)
 	if err != nil {
 		return err
 	}
-	ses, reset, err := s.open(ctx, stream, name, hello)
+	ses, reset, err := s.open(ctx, stream, caller, hello)
 	if err != nil || reset {
 		return s.ended(name, err)
 	}

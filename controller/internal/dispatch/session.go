@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"primum/controller/internal/enroll"
 	"primum/controller/internal/hold"
 	"primum/controller/internal/ingest"
 	"primum/controller/internal/store"
@@ -27,6 +28,7 @@ type session struct {
 	*Service
 	stream wire
 	agent  string
+	caller enroll.Caller
 	epoch  uint64
 	intake *ingest.Intake
 
@@ -48,8 +50,16 @@ type session struct {
 	cancelled                map[string]bool
 }
 
+// mostCounted is more than any agent counts to. What one claims to have seen becomes the controller's own number,
+// for holds that of every agent, and there has to be a next one (H-035).
+const mostCounted = 1 << 48
+
 // open judges the journal of an agent and begins the session.
-func (s *Service) open(ctx context.Context, stream wire, name string, h *controlv1.Hello) (*session, bool, error) {
+func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h *controlv1.Hello) (*session, bool, error) {
+	name := caller.Agent
+	if h.GetHoldVersion() > mostCounted || h.GetLastEpoch() > mostCounted || h.GetJournalLsn() > mostCounted {
+		return nil, false, status.Error(codes.InvalidArgument, "the greeting names a number that no journal comes to")
+	}
 	if len(h.GetIncarnation()) != 16 {
 		return nil, false, status.Error(codes.InvalidArgument, "the identity of the journal is not 16 octets")
 	}
@@ -67,7 +77,7 @@ func (s *Service) open(ctx context.Context, stream wire, name string, h *control
 		return nil, false, err
 	}
 	a := opened.Agent
-	ses := &session{Service: s, stream: stream, agent: name, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
+	ses := &session{Service: s, stream: stream, agent: name, caller: caller, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
 		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{}}
 	copy(ses.list[:], h.GetListDigest())
 	ses.timestamp = h.GetListTimestamp()
@@ -119,12 +129,9 @@ func judge(a store.Agent, retired bool, h *controlv1.Hello, tasks []store.Dispat
 func (s *Service) holdEverything(ctx context.Context, agent string, seen uint64) (uint64, error) {
 	now := s.Now()
 	s.Log.Error("an agent has seen a newer hold than this controller knows; everything is held", "agent", agent, "seen", seen)
-	if err := s.Store.RaiseHoldVersion(ctx, seen); err != nil {
-		return 0, err
-	}
 	h := store.Hold{Scope: string(hold.All), PlacedBy: "controller", PlacedAt: now,
 		Reason: "The controller knows less of holds than agent " + agent + ", as after a restore. Look at every hold that may be missing, then lift this one."}
-	h, err := s.Store.PlaceHold(ctx, h, nil, store.Audit{At: now, Actor: "controller", Verb: "place hold", Detail: h.Reason})
+	h, err := s.Store.HoldAbove(ctx, seen, h, store.Audit{At: now, Actor: "controller", Verb: "place hold", Detail: h.Reason})
 	s.Bell.Ring()
 	return h.Version, err
 }
@@ -139,6 +146,9 @@ func (ses *session) serve(ctx context.Context, in <-chan *fromAgent) error {
 	}
 	for {
 		rung := ses.Bell.Next()
+		if err := enroll.StillEnrolled(ctx, ses.Store, ses.caller, ses.Now()); err != nil {
+			return err
+		}
 		if err := ses.push(ctx); err != nil {
 			return err
 		}

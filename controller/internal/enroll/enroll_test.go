@@ -96,8 +96,8 @@ func TestATokenMakesOneAgentWithTheNameOfTheTokenAndNoOther(t *testing.T) {
 	if _, err := s.Enroll(ctx, &controlv1.EnrollRequest{Token: token, Csr: csr, SealingKey: make([]byte, 32)}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("the token again: %v", err)
 	}
-	if name, err := Peer(calling(t, got.GetCertificate()), s.Store); err != nil || name != "icu" {
-		t.Errorf("%q %v", name, err)
+	if c, err := Peer(calling(t, got.GetCertificate()), s.Store); err != nil || c.Agent != "icu" {
+		t.Errorf("%q %v", c.Agent, err)
 	}
 }
 

@@ -86,15 +86,20 @@ func (s *Service) Enroll(ctx context.Context, r *controlv1.EnrollRequest) (*cont
 // Renew implements the call.
 func (s *Service) Renew(ctx context.Context, r *controlv1.RenewRequest) (*controlv1.EnrollResponse, error) {
 	now := s.Now()
-	name, err := Peer(ctx, s.Store)
+	caller, err := Peer(ctx, s.Store)
 	if err != nil {
 		return nil, err
 	}
+	name := caller.Agent
 	der, serial, until, err := s.Authority.issueAgent(r.GetCsr(), name, now)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if err := s.Store.AddCertificate(ctx, store.Certificate{Serial: serial, Agent: name, Until: until}, now); err != nil {
+	err = s.Store.AddCertificate(ctx, store.Certificate{Serial: serial, Agent: name, Until: until}, caller.Serial, now)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, revoked(name)
+	case err != nil:
 		return nil, s.failed("renew", err)
 	}
 	return s.identity(name, der), nil
@@ -109,31 +114,57 @@ func (s *Service) failed(what string, err error) error {
 	return status.Error(codes.Internal, "the controller could not "+what+"; see its log")
 }
 
+// Caller is the agent that calls, as its certificate says.
+type Caller struct {
+	Agent     string
+	Serial    string
+	Enrolment uint64 // that the certificate belongs to
+}
+
 // Peer returns the agent that the certificate of a call names, if it was given by this controller and
 // not revoked since. TLS has verified the certificate already.
-func Peer(ctx context.Context, db *store.Store) (string, error) {
+func Peer(ctx context.Context, db *store.Store) (Caller, error) {
 	denied := status.Error(codes.Unauthenticated, "the call needs the certificate of an enrolled agent")
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return "", denied
+		return Caller{}, denied
 	}
 	info, ok := p.AuthInfo.(credentials.TLSInfo)
 	if !ok || len(info.State.VerifiedChains) == 0 {
-		return "", denied
+		return Caller{}, denied
 	}
 	leaf := info.State.VerifiedChains[0][0]
 	if len(leaf.URIs) != 1 {
-		return "", denied
+		return Caller{}, denied
 	}
-	name := leaf.Subject.CommonName
-	if CheckName(name) != nil || *leaf.URIs[0] != *agentURI(name) {
-		return "", denied
+	c := Caller{Agent: leaf.Subject.CommonName, Serial: leaf.SerialNumber.Text(16)}
+	if CheckName(c.Agent) != nil || *leaf.URIs[0] != *agentURI(c.Agent) {
+		return Caller{}, denied
 	}
-	if err := db.CertificateGood(ctx, leaf.SerialNumber.Text(16), name); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return "", status.Error(codes.Unauthenticated, "the certificate of agent "+name+" was revoked, or is not of this controller; enrol it again")
-		}
-		return "", status.Error(codes.Unavailable, "the controller cannot read its database")
+	enrolment, err := db.CertificateGood(ctx, c.Serial, c.Agent)
+	c.Enrolment = enrolment
+	return c, inForce(c.Agent, err)
+}
+
+// StillEnrolled reports why a caller is not the agent any more: it was enrolled anew, or its certificates have
+// all ended. A session outlives the certificate that it began with, and not the enrolment (H-011).
+func StillEnrolled(ctx context.Context, db *store.Store, c Caller, at time.Time) error {
+	return inForce(c.Agent, db.Enrolled(ctx, c.Agent, c.Enrolment, at))
+}
+
+// inForce says to an agent what the store said of it.
+func inForce(agent string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrNotFound):
+		return revoked(agent)
+	case errors.Is(err, context.Canceled):
+		return status.FromContextError(err).Err()
 	}
-	return name, nil
+	return status.Error(codes.Unavailable, "the controller cannot read its database")
+}
+
+func revoked(agent string) error {
+	return status.Error(codes.Unauthenticated, "the certificate of agent "+agent+" was revoked, has ended, or is not of this controller; enrol it again")
 }

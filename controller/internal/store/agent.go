@@ -68,7 +68,7 @@ type Certificate struct {
 func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at time.Time) error {
 	return s.tx(ctx, "enrol agent", func(tx *sql.Tx) error {
 		if _, err := change(ctx, tx, `INSERT INTO agent (name, sealing_key, enrolled) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, enrolled = excluded.enrolled`,
+			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, enrolled = max(excluded.enrolled, agent.enrolled + 1)`,
 			c.Agent, sealingKey, micros(at)); err != nil {
 			return err
 		}
@@ -87,9 +87,13 @@ func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at 
 	})
 }
 
-// AddCertificate writes a renewed certificate.
-func (s *Store) AddCertificate(ctx context.Context, c Certificate, at time.Time) error {
+// AddCertificate writes a certificate that was renewed with another one of the same agent. It fails with
+// ErrNotFound when that one is not in force any more, as when the agent was enrolled anew in the meantime.
+func (s *Store) AddCertificate(ctx context.Context, c Certificate, with string, at time.Time) error {
 	return s.tx(ctx, "add certificate", func(tx *sql.Tx) error {
+		if _, err := certificateGood(ctx, tx, with, c.Agent); err != nil {
+			return err
+		}
 		if _, err := change(ctx, tx, `DELETE FROM certificate WHERE until < ?`, micros(at)); err != nil {
 			return err
 		}
@@ -102,11 +106,27 @@ func addCertificate(ctx context.Context, tx *sql.Tx, c Certificate) error {
 	return err
 }
 
-// CertificateGood fails with ErrNotFound unless the certificate was given to the agent and not revoked.
-func (s *Store) CertificateGood(ctx context.Context, serial, agent string) error {
-	_, err := one(ctx, s.r, scanText, `SELECT serial FROM certificate WHERE serial = ? AND agent = ? AND revoked = 0`, serial, agent)
+// CertificateGood returns the enrolment that a certificate belongs to. It fails with ErrNotFound unless the
+// certificate was given to the agent and not revoked.
+func (s *Store) CertificateGood(ctx context.Context, serial, agent string) (enrolment uint64, err error) {
+	if enrolment, err = certificateGood(ctx, s.r, serial, agent); err != nil {
+		return 0, fmt.Errorf("look up certificate: %w", err)
+	}
+	return enrolment, nil
+}
+
+func certificateGood(ctx context.Context, q querier, serial, agent string) (enrolment uint64, err error) {
+	return one(ctx, q, scanNumber, `SELECT a.enrolled FROM certificate c JOIN agent a ON a.name = c.agent
+		WHERE c.serial = ? AND c.agent = ? AND c.revoked = 0`, serial, agent)
+}
+
+// Enrolled fails with ErrNotFound unless the enrolment is the newest of the agent, and a certificate of it is
+// in force at a moment.
+func (s *Store) Enrolled(ctx context.Context, agent string, enrolment uint64, at time.Time) error {
+	_, err := one(ctx, s.r, scanText, `SELECT name FROM agent WHERE name = ? AND enrolled = ?
+		AND EXISTS (SELECT 1 FROM certificate WHERE agent = agent.name AND revoked = 0 AND until > ?)`, agent, enrolment, micros(at))
 	if err != nil {
-		return fmt.Errorf("look up certificate: %w", err)
+		return fmt.Errorf("look up enrolment: %w", err)
 	}
 	return nil
 }

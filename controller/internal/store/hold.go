@@ -40,38 +40,44 @@ func nextHoldVersion(ctx context.Context, tx *sql.Tx) (uint64, error) {
 	return holdVersion(ctx, tx)
 }
 
-// RaiseHoldVersion lifts the version above one that an agent has seen, as after a restore from a
-// backup: an agent never believes a smaller one.
-func (s *Store) RaiseHoldVersion(ctx context.Context, above uint64) error {
-	return s.tx(ctx, "raise hold version", func(tx *sql.Tx) error {
-		_, err := change(ctx, tx, `UPDATE fleet SET hold_version = ? WHERE hold_version < ?`, above+1, above+1)
-		return err
+// HoldAbove writes a hold whose version is above one that an agent has seen, as after a restore from a backup:
+// an agent never believes a smaller one. Both are written together: a version without its hold would be
+// believed, and stop nothing.
+func (s *Store) HoldAbove(ctx context.Context, seen uint64, h Hold, a Audit) (Hold, error) {
+	err := s.tx(ctx, "place hold", func(tx *sql.Tx) error {
+		if _, err := change(ctx, tx, `UPDATE fleet SET hold_version = ? WHERE hold_version < ?`, seen, seen); err != nil {
+			return err
+		}
+		return placeHold(ctx, tx, &h, nil, a)
 	})
+	return h, err
 }
 
 // PlaceHold writes a hold and returns it with its name and version.
 func (s *Store) PlaceHold(ctx context.Context, h Hold, r *Request, a Audit) (Hold, error) {
-	err := s.tx(ctx, "place hold", func(tx *sql.Tx) error {
-		var err error
-		if h.Version, err = nextHoldVersion(ctx, tx); err != nil {
-			return err
-		}
-		last, err := one(ctx, tx, scanNumber, `SELECT coalesce(max(id), 0) FROM hold`)
-		if err != nil {
-			return err
-		}
-		h.ID = int64(last) + 1
-		if _, err := change(ctx, tx, `INSERT INTO hold (id, scope, value, reason, placed_by, placed_at, version) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			h.ID, h.Scope, h.Value, h.Reason, h.PlacedBy, micros(h.PlacedAt), h.Version); err != nil {
-			return err
-		}
-		a.Resource = "holds/" + strconv.FormatInt(h.ID, 10)
-		if err := a.add(ctx, tx); err != nil {
-			return err
-		}
-		return r.keep(ctx, tx, strconv.FormatInt(h.ID, 10), a.At)
-	})
+	err := s.tx(ctx, "place hold", func(tx *sql.Tx) error { return placeHold(ctx, tx, &h, r, a) })
 	return h, err
+}
+
+func placeHold(ctx context.Context, tx *sql.Tx, h *Hold, r *Request, a Audit) error {
+	var err error
+	if h.Version, err = nextHoldVersion(ctx, tx); err != nil {
+		return err
+	}
+	last, err := one(ctx, tx, scanNumber, `SELECT coalesce(max(id), 0) FROM hold`)
+	if err != nil {
+		return err
+	}
+	h.ID = int64(last) + 1
+	if _, err := change(ctx, tx, `INSERT INTO hold (id, scope, value, reason, placed_by, placed_at, version) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		h.ID, h.Scope, h.Value, h.Reason, h.PlacedBy, micros(h.PlacedAt), h.Version); err != nil {
+		return err
+	}
+	a.Resource = "holds/" + strconv.FormatInt(h.ID, 10)
+	if err := a.add(ctx, tx); err != nil {
+		return err
+	}
+	return r.keep(ctx, tx, strconv.FormatInt(h.ID, 10), a.At)
 }
 
 // LiftHold lifts a hold. It fails with ErrState for one that was lifted before.

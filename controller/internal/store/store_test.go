@@ -291,14 +291,18 @@ func TestATokenIsSpentByTheFirstCallThatNamesIt(t *testing.T) {
 func TestASecondEnrolmentRevokesTheFirst(t *testing.T) {
 	s := fresh(t)
 	ctx := t.Context()
+	good := func(serial, agent string) error {
+		_, err := s.CertificateGood(ctx, serial, agent)
+		return err
+	}
 	no(t, s.Enrol(ctx, Certificate{"1", "icu", at(9000)}, make([]byte, 32), at(0)))
-	no(t, s.AddCertificate(ctx, Certificate{"2", "icu", at(9000)}, at(1)))
-	no(t, errors.Join(s.CertificateGood(ctx, "1", "icu"), s.CertificateGood(ctx, "2", "icu")))
-	is(t, "another's certificate", s.CertificateGood(ctx, "1", "ward"), ErrNotFound)
+	no(t, s.AddCertificate(ctx, Certificate{"2", "icu", at(9000)}, "1", at(1)))
+	no(t, errors.Join(good("1", "icu"), good("2", "icu")))
+	is(t, "another's certificate", good("1", "ward"), ErrNotFound)
 	no(t, s.Enrol(ctx, Certificate{"3", "icu", at(9000)}, make([]byte, 32), at(2)))
-	is(t, "the first", s.CertificateGood(ctx, "1", "icu"), ErrNotFound)
-	is(t, "the renewed", s.CertificateGood(ctx, "2", "icu"), ErrNotFound)
-	no(t, s.CertificateGood(ctx, "3", "icu"))
+	is(t, "the first", good("1", "icu"), ErrNotFound)
+	is(t, "the renewed", good("2", "icu"), ErrNotFound)
+	no(t, good("3", "icu"))
 }
 
 func TestARepeatedCallIsCarriedOutOnce(t *testing.T) {
@@ -342,15 +346,50 @@ func TestHoldVersionsOnlyGrow(t *testing.T) {
 	ctx := t.Context()
 	h, err := s.PlaceHold(ctx, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, nil, act(0))
 	no(t, err)
-	no(t, s.RaiseHoldVersion(ctx, 40))
+	_, err = s.HoldAbove(ctx, 40, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, act(0))
+	no(t, err)
 	no(t, s.LiftHold(ctx, h.ID, "nurse", "done", act(1)))
 	is(t, "lifted again", s.LiftHold(ctx, h.ID, "nurse", "done", act(1)), ErrState)
 	v, holds, err := s.HoldsInForce(ctx)
-	if no(t, err); v != 42 || len(holds) != 0 {
+	if no(t, err); v != 42 || len(holds) != 1 {
 		t.Errorf("version %d, %v", v, holds)
 	}
-	no(t, s.RaiseHoldVersion(ctx, 3))
-	if v, _, err = s.HoldsInForce(ctx); err != nil || v != 42 {
-		t.Errorf("version %d %v", v, err)
+}
+
+// H-035: the version that an agent has seen and the hold that answers it are written together, or a crash between
+// them leaves a version that every agent believes and no hold behind it.
+func TestAVersionIsRaisedOnlyTogetherWithItsHold(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	_, err := s.w.ExecContext(ctx, `CREATE TRIGGER fall BEFORE INSERT ON hold BEGIN SELECT RAISE(ABORT, 'the machine fell'); END`)
+	no(t, err)
+	if _, err := s.HoldAbove(ctx, 40, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, act(0)); err == nil {
+		t.Error("a hold was written")
 	}
+	if v, _, err := s.HoldsInForce(ctx); err != nil || v != 0 {
+		t.Errorf("version %d without a hold: %v", v, err)
+	}
+	_, err = s.w.ExecContext(ctx, `DROP TRIGGER fall`)
+	no(t, err)
+	h, err := s.HoldAbove(ctx, 40, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, act(0))
+	if no(t, err); h.Version <= 40 {
+		t.Errorf("version %d", h.Version)
+	}
+	if h, err = s.HoldAbove(ctx, 3, Hold{Scope: "all", Reason: "r", PlacedAt: at(0)}, act(0)); err != nil || h.Version != 42 {
+		t.Errorf("version %d %v", h.Version, err)
+	}
+}
+
+// H-011: a renewal that was under way when the agent was enrolled anew gives the one before nothing.
+func TestARenewalDoesNotOutliveAnEnrolment(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.Enrol(ctx, Certificate{Serial: "1", Agent: "icu", Until: at(50)}, []byte{1}, at(0)))
+	no(t, s.AddCertificate(ctx, Certificate{Serial: "2", Agent: "icu", Until: at(50)}, "1", at(1)))
+	no(t, s.Enrol(ctx, Certificate{Serial: "3", Agent: "icu", Until: at(50)}, []byte{1}, at(2)))
+	for _, old := range []string{"1", "2", "9"} {
+		is(t, "renewed from "+old, s.AddCertificate(ctx, Certificate{Serial: "x" + old, Agent: "icu", Until: at(50)}, old, at(3)), ErrNotFound)
+	}
+	is(t, "renewed by another agent", s.AddCertificate(ctx, Certificate{Serial: "4", Agent: "ward", Until: at(50)}, "3", at(3)), ErrNotFound)
+	no(t, s.AddCertificate(ctx, Certificate{Serial: "5", Agent: "icu", Until: at(50)}, "3", at(3)))
 }
