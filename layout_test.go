@@ -239,6 +239,20 @@ func TestNobodyDialsButThoseWhoMay(t *testing.T) {
 	}
 }
 
+// A level lower than the machine's is for tests: nothing that ships may ask for one.
+func TestNobodyShipsALowerSandbox(t *testing.T) {
+	for _, s := range sources(t) {
+		if strings.HasSuffix(s.path, "_test.go") || s.path == "plugins/sandbox/confine/prove.go" {
+			continue
+		}
+		selectors(s.file, func(x, name string) {
+			if name == "ProveAtMost" {
+				t.Errorf("%s uses %s.%s", s.path, x, name)
+			}
+		})
+	}
+}
+
 func TestNobodyLetsGosnmpConnect(t *testing.T) {
 	for _, s := range sources(t) {
 		if !slices.ContainsFunc(s.file.Imports, func(i *ast.ImportSpec) bool { return strings.Contains(i.Path.Value, "gosnmp/gosnmp") }) {

@@ -22,6 +22,7 @@ import (
 	"primum/agent/internal/uplink"
 	"primum/agent/internal/whereabouts"
 	"primum/agent/internal/wire"
+	"primum/plugins/sandbox"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
 	"primum/safetylists/release"
@@ -38,8 +39,10 @@ type Config struct {
 	List     string      // file or folder of a list release carried in by hand, or empty
 	Plugins  string      // directory of the plugin binaries
 	Builtins string      // names and hashes of the plugins, from the linker
-	Running  int         // conversations at a time. Defaults to 64
-	Log      *slog.Logger
+	// Unconfined lets the built-in plugins run where this machine cannot confine them.
+	Unconfined bool
+	Running    int // conversations at a time. Defaults to 64
+	Log        *slog.Logger
 }
 
 // Agent is a running agent.
@@ -104,7 +107,9 @@ func Run(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
-	if a.plugins, err = pluginhost.Start(ctx, builtins, sockets, cfg.Log); err != nil {
+	proof := sandbox.Prove(ctx, "")
+	a.log.Info("sandbox tried", "level", proof.Level(), "not", proof.Why())
+	if a.plugins, err = pluginhost.Start(ctx, pluginhost.Config{Binaries: builtins, Dir: sockets, Confinement: proof, Unconfined: cfg.Unconfined, Log: cfg.Log}); err != nil {
 		return err
 	}
 	defer a.plugins.Close()

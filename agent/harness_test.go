@@ -24,6 +24,8 @@ import (
 	"primum/agent/internal/secret"
 	"primum/agent/internal/trust"
 	"primum/agent/internal/whereabouts"
+	"primum/plugins/sandbox"
+	"primum/plugins/sandbox/confine"
 	controlv1 "primum/proto/control/v1"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
@@ -31,12 +33,12 @@ import (
 
 const community = "ward-7-read"
 
-var buildOnce = sync.OnceValues(func() ([]pluginhost.Builtin, error) {
+var buildOnce = sync.OnceValues(func() ([]pluginhost.Binary, error) {
 	dir, err := os.MkdirTemp("", "primum-probes-")
 	if err != nil {
 		return nil, err
 	}
-	var out []pluginhost.Builtin
+	var out []pluginhost.Binary
 	for _, name := range []string{"snmp", "dicom", "hl7"} {
 		path := filepath.Join(dir, "primum-probe-"+name)
 		cmd := exec.Command("go", "build", "-o", path, "primum/plugins/"+name+"/cmd/primum-probe-"+name)
@@ -48,10 +50,13 @@ var buildOnce = sync.OnceValues(func() ([]pluginhost.Builtin, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, pluginhost.Builtin{Name: name, Path: path, SHA256: sha256.Sum256(b)})
+		out = append(out, pluginhost.Binary{Name: name, Path: path, SHA256: sha256.Sum256(b), Trust: sandbox.BuiltIn})
 	}
 	return out, nil
 })
+
+// proven is how well this machine confines plugins; tried once.
+var proven = sync.OnceValue(func() confine.Proof { return sandbox.Prove(context.Background(), "") })
 
 // testAgent is a whole agent but for the uplink: real journal, trust, guard, wire, and real plugin
 // processes.
@@ -96,7 +101,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.plugins, err = pluginhost.Start(t.Context(), builtins, sockets, log); err != nil {
+	if a.plugins, err = pluginhost.Start(t.Context(), pluginhost.Config{Binaries: builtins, Dir: sockets, Confinement: proven(), Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	h := &testAgent{Agent: a, t: t, papers: p}

@@ -45,7 +45,7 @@ type life struct {
 	Signature []byte
 	Plan      []byte
 	Permits   [][]byte
-	Builtins  []pluginhost.Builtin
+	Builtins  []pluginhost.Binary
 }
 
 // live is the agent that is killed: the whole agent but for the uplink, on a directory that its
@@ -71,7 +71,7 @@ func live(path string) error {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	if a.plugins, err = pluginhost.Start(context.Background(), l.Builtins, l.Data, log); err != nil {
+	if a.plugins, err = pluginhost.Start(context.Background(), pluginhost.Config{Binaries: l.Builtins, Dir: l.Data, Confinement: proven(), Log: log}); err != nil {
 		return err
 	}
 	local := (*local)(a)

@@ -12,6 +12,7 @@ import (
 	"primum/agent/internal/task"
 	"primum/agent/internal/trust"
 	"primum/agent/internal/uplink"
+	"primum/plugins/sandbox/confine"
 	controlv1 "primum/proto/control/v1"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
@@ -52,7 +53,7 @@ func (l *local) Hello() *controlv1.Hello {
 	rel, newest := a.trust.Current()
 	epoch, hold := a.guard.Seen()
 	h := &controlv1.Hello{AgentVersion: Version, Incarnation: l.Incarnation(), LastEpoch: epoch, JournalLsn: a.journal.Head().Seq,
-		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now()}
+		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now(), Sandbox: sandboxes()[a.plugins.Level()]}
 	if rel != nil {
 		h.ListDigest, h.ListTimestamp = rel.Digest[:], rel.Timestamp
 	}
@@ -60,6 +61,11 @@ func (l *local) Hello() *controlv1.Hello {
 		h.Plugins = append(h.Plugins, &controlv1.PluginInfo{Name: p.Name, Version: p.Version, Sha256: p.SHA256[:], Kinds: p.Kinds})
 	}
 	return h
+}
+
+// sandboxes are the levels in the words of the contract.
+func sandboxes() map[confine.Level]controlv1.Hello_Sandbox {
+	return map[confine.Level]controlv1.Hello_Sandbox{confine.None: controlv1.Hello_SANDBOX_NONE, confine.Fallback: controlv1.Hello_SANDBOX_FALLBACK, confine.Full: controlv1.Hello_SANDBOX_FULL}
 }
 
 func (l *local) Begin(epoch uint64) (uint64, error) {

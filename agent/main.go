@@ -20,6 +20,7 @@ import (
 type commandLine struct {
 	Enroll  enrollCommand  `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
 	Serve   serveCommand   `cmd:"" help:"Run the agent until it is told to end."`
+	Doctor  doctorCommand  `cmd:"" help:"Try how well this machine confines plugins, and say what is missing."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -37,6 +38,7 @@ type serveCommand struct {
 	Leases  string `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
 	List    string `help:"Bundle file or repository folder of a safety list, carried in by hand. It is taken before anything else; one that is refused ends the program."`
 	Plugins string `help:"Directory of the probes. Defaults to that of this program."`
+	Alone   bool   `name:"builtin-without-sandbox" help:"Let the probes that this program was built with run even where the machine cannot confine them. No other plugin ever does."`
 	Most    int    `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
 }
 
@@ -100,7 +102,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 

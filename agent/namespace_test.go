@@ -6,10 +6,14 @@ import (
 	"testing"
 
 	"primum/plugins/lab/namespace"
+	"primum/plugins/sandbox"
 )
 
 // TestMain runs the tests of this package in a network namespace of their own.
 func TestMain(m *testing.M) {
+	if code, started := sandbox.Shim(); started {
+		os.Exit(code)
+	}
 	if path := os.Getenv(victim); path != "" {
 		fmt.Fprintln(os.Stderr, live(path))
 		os.Exit(1)

@@ -191,6 +191,7 @@ func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Resul
 	<-watched
 	result := outcome(t, conv.Summary(), claim, err)
 	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)
+	result.Sandbox = string(a.plugins.Level())
 	result.Statements = t.Statements()
 	return result
 }

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"primum/plugins/sandbox/confine"
 )
 
 // ErrAddress says that the plugin named an address that is not a socket of its own. Nothing was
@@ -20,37 +20,42 @@ var ErrAddress = errors.New("plugin names an address that is not its own socket"
 
 // ownSocket is the only gate on what a plugin can make the agent dial (B5, H-005). The directory the
 // plugin names does not count, only the last part, looked for in its own directory.
-func ownSocket(dir, network, address string) (string, error) {
+func ownSocket(place *confine.Place, network, address string) (string, error) {
 	if network != "unix" {
 		return "", fmt.Errorf("%w: network %q", ErrAddress, short(network))
 	}
-	path := filepath.Join(dir, filepath.Base(address))
-	st, err := os.Lstat(path)
+	fd, err := openSocket(place, filepath.Base(address))
 	if err != nil {
-		return "", fmt.Errorf("%w: no such socket in its directory", ErrAddress)
+		return "", err
 	}
-	if st.Mode().Type() != fs.ModeSocket {
-		return "", fmt.Errorf("%w: what lies there is no socket", ErrAddress)
+	return filepath.Base(address), unix.Close(fd)
+}
+
+// openSocket holds a socket in the plugin's directory by descriptor. The file found is the file dialled: a
+// link put in its place in between leads nowhere.
+func openSocket(place *confine.Place, name string) (int, error) {
+	if place == nil {
+		return -1, fmt.Errorf("%w: it has no directory", ErrAddress)
 	}
-	return path, nil
+	fd, err := unix.Openat(int(place.Dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("%w: no such socket in its directory", ErrAddress)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("%w: what lies there is no socket", ErrAddress)
+	}
+	return fd, nil
 }
 
 // dial connects to the socket and asks the kernel who listens, before a single octet is written.
-func dial(ctx context.Context, path string, pid int) (net.Conn, error) {
-	// The file found is the file dialled: held by descriptor, a link put in its place in between
-	// leads nowhere.
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func dial(ctx context.Context, place *confine.Place, name string, pid int) (net.Conn, error) {
+	fd, err := openSocket(place, name)
 	if err != nil {
-		return nil, fmt.Errorf("open plugin socket: %w", err)
+		return nil, err
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("look at plugin socket: %w", err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return nil, fmt.Errorf("%w: what lies there is no socket", ErrAddress)
-	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(fd))
 	if err != nil {
@@ -76,6 +81,9 @@ func listenerIs(conn *net.UnixConn, pid int) error {
 	})
 	if err := errors.Join(err, credErr); err != nil {
 		return fmt.Errorf("ask who listens: %w", err)
+	}
+	if cred.Uid != confine.User() {
+		return fmt.Errorf("%w: user %d listens, not the plugin's %d", ErrAddress, cred.Uid, confine.User())
 	}
 	if int(cred.Pid) != pid {
 		return fmt.Errorf("%w: process %d listens, not the plugin's %d", ErrAddress, cred.Pid, pid)

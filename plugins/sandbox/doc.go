@@ -13,8 +13,10 @@
 //     broker. A host without a broker has nothing to multiplex and nothing that a plugin could
 //     make it dial later.
 //   - A plugin gets no environment, no standard input, no descriptor of the agent, and dies with it.
+//   - It is confined as well as the machine can (package confine): at the full level it has no network, no
+//     files and no other process in its reach (B7). How well is proven by trying; where the machine cannot,
+//     a third party's plugin does not start, and a built-in one only when a person has said so (B8).
 //   - What a plugin prints is its word: escaped, capped, marked, and never parsed.
 //
-// It runs on Linux. The confinement by namespaces, Landlock and seccomp (B7) is not here; until it is,
-// only plugins whose hash the agent itself was built with may be started.
+// It runs on Linux. A program that starts plugins calls Shim first thing in its main.
 package sandbox

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"primum/plugins/sandbox/confine"
 	"primum/plugins/sdk"
 	probev1 "primum/proto/probe/v1"
 )
@@ -40,6 +41,13 @@ type Spec struct {
 	// Dir is where the private directory of this process is made. Required; short, because the
 	// path of a unix socket has at most 107 octets.
 	Dir string
+	// Trust says why this binary may run at all. Required.
+	Trust Trust
+	// Confinement is what this machine was proven to be able to. Required; see Prove.
+	Confinement confine.Proof
+	// Unconfined says that a person has decided to run built-in plugins where the machine cannot confine
+	// them. It lets no other plugin start.
+	Unconfined bool
 	// Log takes lifecycle and the plugin's words. Defaults to none.
 	Log *slog.Logger
 }
@@ -71,6 +79,9 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if spec.Path == "" || spec.Dir == "" {
 		return nil, errors.New("path and directory are required")
 	}
+	if err := spec.mayRun(); err != nil {
+		return nil, err
+	}
 	log := spec.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -89,12 +100,12 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 		return nil, fmt.Errorf("make private directory: %w", err)
 	}
 	w := &words{log: log}
-	p := &Process{name: name, dir: dir, run: newRun(name, image, w), words: w}
+	p := &Process{name: name, dir: dir, run: newRun(name, image, spec.Confinement, w), words: w}
 	if err := p.start(ctx); err != nil {
 		_ = p.Close()
 		return nil, p.explain(err)
 	}
-	log.Info("plugin started", "pid", p.Pid(), "sha256", fmt.Sprintf("%x", spec.SHA256))
+	log.Info("plugin started", "pid", p.Pid(), "sandbox", spec.Confinement.Level(), "sha256", fmt.Sprintf("%x", spec.SHA256))
 	return p, nil
 }
 
@@ -135,9 +146,9 @@ func (p *Process) start(ctx context.Context) error {
 func (p *Process) connect(ctx context.Context, keys *tls.Config) error {
 	keys = keys.Clone()
 	keys.MinVersion = tls.VersionTLS13
-	path, pid := p.run.socket, p.run.pid
+	place, socket, pid := p.run.place, p.run.socket, p.run.pid
 	conn, err := grpc.NewClient("passthrough:///plugin",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, path, pid) }),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, place, socket, pid) }),
 		grpc.WithTransportCredentials(credentials.NewTLS(keys)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxFrame), grpc.MaxCallSendMsgSize(maxFrame)),
 	)
@@ -166,6 +177,8 @@ func (p *Process) explain(err error) error {
 		return fmt.Errorf("it was not ready within %s: %w", startTimeout, context.DeadlineExceeded)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case errors.Is(err, confine.ErrConfine) || errors.Is(err, confine.ErrNoShim):
+		return err
 	}
 	how, gone := p.run.ended()
 	last := p.words.close()
@@ -229,6 +242,9 @@ func (p *Process) Close() error {
 		_ = p.run.Kill(context.Background())
 		p.listening.Wait()
 		p.words.close()
+		if place := p.run.place; place != nil {
+			closeErr = errors.Join(closeErr, place.Dir.Close())
+		}
 		p.closeErr = errors.Join(closeErr, os.RemoveAll(p.dir))
 	})
 	return p.closeErr

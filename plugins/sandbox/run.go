@@ -6,17 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 	"golang.org/x/sys/unix"
+
+	"primum/plugins/sandbox/confine"
 )
 
 const (
@@ -27,24 +28,14 @@ const (
 	lastWordsWait = 500 * time.Millisecond
 )
 
-// limits keep a plugin small by the cheapest means there are. The number of processes is not among
-// them: the kernel counts it for each user, and the agent is the same user.
-func limits() map[int]uint64 {
-	return map[int]uint64{
-		unix.RLIMIT_CORE:   0,         // a core could hold what a device said (H-025)
-		unix.RLIMIT_NOFILE: 64,        //
-		unix.RLIMIT_DATA:   256 << 20, // not RLIMIT_AS: Go reserves far more than it uses
-		unix.RLIMIT_FSIZE:  0,         // a probe writes no files
-	}
-}
-
 // run is one process, as go-plugin's runner.
 type run struct {
 	name  string
 	image *os.File // sealed, verified
+	proof confine.Proof
 	words *words
 
-	dir string   // where the plugin may put its socket; set by go-plugin before Start
+	dir string   // the plugin's directory on a machine without namespaces; set by go-plugin before Start
 	env []string // nothing but what go-plugin needs; the same
 
 	handshake *io.PipeReader
@@ -57,14 +48,15 @@ type run struct {
 	alive   bool
 	killed  bool
 	state   *os.ProcessState
-	socket  string
+	place   *confine.Place // once it is confined
+	socket  string         // its name there
 	refused error
 }
 
 var _ runner.Runner = (*run)(nil)
 
-func newRun(name string, image *os.File, w *words) *run {
-	r := &run{name: name, image: image, words: w, done: make(chan struct{})}
+func newRun(name string, image *os.File, proof confine.Proof, w *words) *run {
+	r := &run{name: name, image: image, proof: proof, words: w, done: make(chan struct{})}
 	r.handshake, r.toHost = io.Pipe()
 	return r
 }
@@ -84,12 +76,13 @@ func (r *run) own(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	p, stdout, stderr, err := r.spawn()
+	child, stdout, stderr, err := r.spawn()
 	if err != nil {
 		_ = r.toHost.Close()
 		started <- err
 		return
 	}
+	p := child.Process
 	r.mu.Lock()
 	r.pid, r.alive = p.Pid, true
 	if r.killed { // while it was being started
@@ -98,7 +91,14 @@ func (r *run) own(started chan<- error) {
 	r.mu.Unlock()
 	r.readers.Go(func() { r.readStdout(stdout) })
 	r.readers.Go(func() { _, _ = io.Copy(r.words, stderr) })
-	started <- nil
+	place, err := child.Await(time.Now().Add(startTimeout))
+	r.mu.Lock()
+	r.place = place
+	if err != nil {
+		_ = unix.Kill(-p.Pid, unix.SIGKILL)
+	}
+	r.mu.Unlock()
+	started <- err
 
 	// Wait without reaping, so that the number of the process still is its own while what it may
 	// have left behind in its group is ended.
@@ -124,8 +124,8 @@ func (r *run) own(started chan<- error) {
 	_ = stderr.Close()
 }
 
-// spawn starts the verified copy with nothing of the agent's but three descriptors.
-func (r *run) spawn() (_ *os.Process, stdout, stderr *os.File, err error) {
+// spawn starts the verified copy with nothing of the agent's but two pipes.
+func (r *run) spawn() (_ *confine.Child, stdout, stderr *os.File, err error) {
 	var opened []*os.File
 	defer func() {
 		if err != nil {
@@ -134,11 +134,6 @@ func (r *run) spawn() (_ *os.Process, stdout, stderr *os.File, err error) {
 			}
 		}
 	}()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("open null device: %w", err)
-	}
-	defer null.Close()
 	stdout, outW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("make pipe: %w", err)
@@ -151,36 +146,26 @@ func (r *run) spawn() (_ *os.Process, stdout, stderr *os.File, err error) {
 	}
 	defer errW.Close()
 	opened = append(opened, stderr)
+	dir, err := confine.OpenDir(r.dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer dir.Close()
+	child, err := confine.Launch(confine.Order{Level: r.proof.Level(), Program: r.proof.Program(), Name: r.name, Env: environment(r.env),
+		Image: r.image, Dir: dir, Stdout: outW, Stderr: errW})
+	return child, stdout, stderr, err
+}
 
-	// Between fork and exec Go moves descriptors to just above the highest one handed over; the
-	// image must lie well above, or it would be overwritten there.
-	high := max(null.Fd(), outW.Fd(), errW.Fd()) + 32
-	fd, err := unix.FcntlInt(r.image.Fd(), unix.F_DUPFD_CLOEXEC, int(high))
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("hold plugin image: %w", err)
-	}
-	defer unix.Close(fd)
-	// Go opens everything close-on-exec, but the agent may itself have inherited descriptors.
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return nil, nil, nil, fmt.Errorf("close descriptors to the plugin: %w", err)
-	}
-	p, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(fd), []string{r.name}, &os.ProcAttr{
-		Dir:   r.dir,
-		Env:   r.env,
-		Files: []*os.File{null, outW, errW},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
-	})
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("execute plugin: %w", err)
-	}
-	for which, n := range limits() {
-		if lerr := unix.Prlimit(p.Pid, which, &unix.Rlimit{Cur: n, Max: n}, nil); lerr != nil && !errors.Is(lerr, unix.ESRCH) {
-			_ = p.Kill()
-			_, _ = p.Wait()
-			return nil, nil, nil, fmt.Errorf("limit plugin: %w", lerr)
+// environment is what go-plugin tells a plugin. The directory is where it is; Go is told to keep small.
+func environment(env []string) []string {
+	out := []string{"GOMAXPROCS=2", "GOMEMLIMIT=48MiB"}
+	for _, e := range env {
+		if strings.HasPrefix(e, plugin.EnvUnixSocketDir+"=") {
+			e = plugin.EnvUnixSocketDir + "=."
 		}
+		out = append(out, e)
 	}
-	return p, stdout, stderr, nil
+	return out
 }
 
 // readStdout hands the first line to go-plugin; the rest is the plugin's words.
@@ -223,17 +208,17 @@ func (r *run) Kill(context.Context) error {
 	return nil
 }
 
-// PluginToHost decides what may be dialled: see ownSocket.
+// PluginToHost decides what may be dialled: see ownSocket. go-plugin dials nothing; it is told the name.
 func (r *run) PluginToHost(network, address string) (string, string, error) {
-	path, err := ownSocket(r.dir, network, address)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	name, err := ownSocket(r.place, network, address)
 	if err != nil {
 		r.refused = err
 		return "", "", err
 	}
-	r.socket = path
-	return "unix", path, nil
+	r.socket = name
+	return "unix", name, nil
 }
 
 // HostToPlugin is refused: the agent listens for no plugin.

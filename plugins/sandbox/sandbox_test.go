@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -26,10 +27,26 @@ import (
 	"google.golang.org/grpc/status"
 
 	"primum/plugins/sandbox"
+	"primum/plugins/sandbox/confine"
 	probev1 "primum/proto/probe/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if code, started := sandbox.Shim(); started {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// proven is what this machine can, and what it could if it had less.
+func proven(t testing.TB, most confine.Level) confine.Proof {
+	t.Helper()
+	p := confine.ProveAtMost(t.Context(), "", most)
+	if p.Level() != most {
+		t.Fatalf("this machine has the level %q only: %v", p.Level(), p.Why())
+	}
+	return p
+}
 
 // built is the one binary of testdata/plugin.
 var built = sync.OnceValues(func() ([]byte, error) {
@@ -64,7 +81,7 @@ func spec(t testing.TB, mode, argument string) (sandbox.Spec, *log) {
 		t.Fatal(err)
 	}
 	l := new(log)
-	return sandbox.Spec{Path: path, SHA256: sha256.Sum256(binary), Dir: dir,
+	return sandbox.Spec{Path: path, SHA256: sha256.Sum256(binary), Dir: dir, Trust: sandbox.BuiltIn, Confinement: proven(t, confine.Full),
 		Log: slog.New(slog.NewTextHandler(l, nil))}, l
 }
 
@@ -163,6 +180,11 @@ func TestHandshakeNamingAnotherSocketReachesNobody(t *testing.T) {
 func TestHandshakeNamingALinkedSocketSendsNothing(t *testing.T) {
 	v := listen(t, "unix", shortSocket(t))
 	s, _ := spec(t, "hardlink", v.address)
+	// Only without confinement can a plugin make the link at all.
+	s.Confinement, s.Unconfined = proven(t, confine.None), true
+	if err := errors.Join(os.Chmod(filepath.Dir(v.address), 0o755), os.Chown(v.address, int(confine.User()), -1)); err != nil {
+		t.Fatal(err)
+	}
 	err := refused(t, s)
 	if !strings.Contains(err.Error(), "not the plugin's") {
 		t.Errorf("error %v does not say who listens", err)
@@ -264,25 +286,28 @@ func TestHonestPluginSeesNothingOfTheAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Split(d.GetName(), ",") {
-		allowed := []string{"PRIMUM_PROBE", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT",
-			"PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_CLIENT_CERT", "PLUGIN_UNIX_SOCKET_DIR"}
-		if !slices.Contains(allowed, name) {
-			t.Errorf("plugin has the variable %s", name)
+	var saw sight
+	if err := json.Unmarshal([]byte(d.GetKinds()[1]), &saw); err != nil {
+		t.Fatal(err)
+	}
+	allowed := []string{"PRIMUM_PROBE", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_CLIENT_CERT",
+		"PLUGIN_UNIX_SOCKET_DIR=.", "GOMAXPROCS=2", "GOMEMLIMIT=48MiB"}
+	for _, e := range saw.Environment {
+		name, _, _ := strings.Cut(e, "=")
+		if !slices.Contains(allowed, name) && !slices.Contains(allowed, e) {
+			t.Errorf("plugin has the variable %s", e)
 		}
 	}
-	if strings.Contains(d.GetVersion(), "inherited") {
-		t.Errorf("plugin holds %s", d.GetVersion())
+	if want := []string{"0 chr", "1 fifo", "2 fifo"}; !slices.Equal(saw.Inherited, want) {
+		t.Errorf("plugin has the descriptors %v, want %v", saw.Inherited, want)
 	}
-	if !strings.Contains(d.GetVersion(), "0=/dev/null") {
-		t.Errorf("standard input of the plugin: %s", d.GetVersion())
-	}
-	for _, row := range strings.Split(d.GetKinds()[1], "\n") {
-		f := strings.Fields(row)
-		if strings.HasPrefix(row, "Max open files") && (f[3] != "64" || f[4] != "64") ||
-			strings.HasPrefix(row, "Max core file size") && f[4] != "0" {
-			t.Errorf("limit: %s", row)
+	for which, most := range map[int]uint64{unix.RLIMIT_CORE: 1, unix.RLIMIT_FSIZE: 0, unix.RLIMIT_NOFILE: 64, unix.RLIMIT_DATA: 256 << 20, unix.RLIMIT_NPROC: 32} {
+		if got := saw.Limits[which]; got.Cur != most || got.Max != most {
+			t.Errorf("limit %d is %+v, want %d", which, got, most)
 		}
+	}
+	if saw.Pid != 1 || saw.User != 65534 || saw.Group != 65534 || len(saw.Args) != 1 {
+		t.Errorf("plugin is process %d of user %d, group %d, arguments %q", saw.Pid, saw.User, saw.Group, saw.Args)
 	}
 	waitFor(t, "words dropped", func() bool { return strings.Contains(l.String(), "said after the handshake") })
 	if strings.Contains(l.String(), "\x1b") || strings.Contains(l.String(), "\nlevel=ERROR") {
@@ -350,7 +375,7 @@ func TestRunningPluginIsTheVerifiedCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(exe, "/memfd:") {
+	if !strings.HasPrefix(exe, "/memfd:") && !strings.HasPrefix(exe, "/:") {
 		t.Errorf("process executes %s", exe)
 	}
 }
@@ -373,6 +398,13 @@ func TestUnknownQuestionIsUnimplemented(t *testing.T) {
 	if _, err := stream.Recv(); status.Code(err) != codes.Unimplemented {
 		t.Errorf("stream ended with %v", err)
 	}
+}
+
+// sight is what the plugin sees of the machine; its own program writes it in the same form.
+type sight struct {
+	Environment, Inherited, Args []string
+	Limits                       map[int]unix.Rlimit
+	Pid, User, Group             int
 }
 
 func waitFor(t *testing.T, what string, ok func() bool) {

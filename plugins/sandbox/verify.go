@@ -45,6 +45,10 @@ func sealed(path string, want [sha256.Size]byte) (_ *os.File, err error) {
 	if n > maxBinary {
 		return nil, fmt.Errorf("copy plugin binary: more than %d octets", maxBinary)
 	}
+	// Who cannot read the image cannot have the process dumped or traced (prctl(2), PR_SET_DUMPABLE).
+	if err := mem.Chmod(0o111); err != nil {
+		return nil, fmt.Errorf("make plugin binary unreadable: %w", err)
+	}
 	if _, err := unix.FcntlInt(mem.Fd(), unix.F_ADD_SEALS,
 		unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
 		return nil, fmt.Errorf("seal plugin binary: %w", err)

@@ -107,7 +107,8 @@ type Result struct {
 	TookUS     int64       `json:"took_us,omitempty"`
 	Messages   int         `json:"messages,omitempty"`
 	Octets     int         `json:"octets,omitempty"`
-	Plugin     string      `json:"plugin,omitempty"` // name and version
+	Plugin     string      `json:"plugin,omitempty"`  // name and version
+	Sandbox    string      `json:"sandbox,omitempty"` // how well the plugin was confined
 }
 
 // Touched reports whether the device may have received something. Only a task that was refused or stopped

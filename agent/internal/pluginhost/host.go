@@ -17,34 +17,46 @@ import (
 	"unicode"
 
 	"primum/plugins/sandbox"
+	"primum/plugins/sandbox/confine"
 	probev1 "primum/proto/probe/v1"
 )
 
-// Builtin names one plugin that the agent was built with.
-type Builtin struct {
+// Binary is one plugin that may run.
+type Binary struct {
 	Name   string
 	Path   string
 	SHA256 [sha256.Size]byte
+	Trust  sandbox.Trust
 }
 
 // ParseBuiltins reads the linker's list "name=hash,...", and looks for the binaries as
 // dir/primum-probe-NAME.
-func ParseBuiltins(list, dir string) ([]Builtin, error) {
-	var out []Builtin
+func ParseBuiltins(list, dir string) ([]Binary, error) {
+	var out []Binary
 	for part := range strings.SplitSeq(list, ",") {
 		name, hash, ok := strings.Cut(part, "=")
 		b, err := hex.DecodeString(hash)
 		if !ok || name == "" || err != nil || len(b) != sha256.Size {
 			return nil, fmt.Errorf("this agent was built without the hashes of its plugins; build it with make build")
 		}
-		out = append(out, Builtin{name, dir + "/primum-probe-" + name, [sha256.Size]byte(b)})
+		out = append(out, Binary{name, dir + "/primum-probe-" + name, [sha256.Size]byte(b), sandbox.BuiltIn})
 	}
 	return out, nil
 }
 
+// Config is what a host needs.
+type Config struct {
+	Binaries    []Binary
+	Dir         string // for the sockets of plugins; short
+	Confinement confine.Proof
+	Unconfined  bool // a person lets the built-in plugins run where the machine cannot confine them
+	Log         *slog.Logger
+}
+
 // Host is the running plugins. It is safe for concurrent use. Close it.
 type Host struct {
-	log *slog.Logger
+	log   *slog.Logger
+	level confine.Level
 
 	mu      sync.Mutex
 	plugins []*Plugin // guarded by mu
@@ -62,10 +74,10 @@ type Plugin struct {
 }
 
 // Start starts every plugin, each verified by its hash. When one does not start, none runs.
-func Start(ctx context.Context, builtins []Builtin, dir string, log *slog.Logger) (*Host, error) {
-	h := &Host{log: log}
-	for _, b := range builtins {
-		p, err := sandbox.Start(ctx, sandbox.Spec{Path: b.Path, SHA256: b.SHA256, Dir: dir, Log: log})
+func Start(ctx context.Context, c Config) (*Host, error) {
+	h := &Host{log: c.Log, level: c.Confinement.Level()}
+	for _, b := range c.Binaries {
+		p, err := sandbox.Start(ctx, sandbox.Spec{Path: b.Path, SHA256: b.SHA256, Dir: c.Dir, Trust: b.Trust, Confinement: c.Confinement, Unconfined: c.Unconfined, Log: c.Log})
 		if err != nil {
 			h.Close()
 			return nil, fmt.Errorf("start plugin %s: %w", b.Name, err)
@@ -79,6 +91,9 @@ func Start(ctx context.Context, builtins []Builtin, dir string, log *slog.Logger
 	}
 	return h, nil
 }
+
+// Level is how well the plugins are confined.
+func (h *Host) Level() confine.Level { return h.level }
 
 // Plugins returns what runs.
 func (h *Host) Plugins() []*Plugin {

@@ -44,9 +44,9 @@ func (c *agentListCommand) Run(e *env) error {
 			if len(a.GetListDigest()) > 6 {
 				list = hex.EncodeToString(a.GetListDigest()[:6])
 			}
-			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), fmt.Sprint(a.GetHoldVersion()), list})
+			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), a.GetSandbox(), fmt.Sprint(a.GetHoldVersion()), list})
 		}
-		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "HOLDS", "LIST"}, rows)
+		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLDS", "LIST"}, rows)
 	})
 }
 

@@ -33,7 +33,7 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 	out := &adminv1.ListAgentsResponse{}
 	for _, a := range kept {
 		p := &adminv1.Agent{Name: "agents/" + a.Name, Site: site, State: "OFFLINE", LastSeen: stamp(a.LastSeen), Version: a.Version, SessionEpoch: a.Epoch,
-			SealingKey: a.SealingKey, ListDigest: a.ListDigest, HoldVersion: a.HoldAcked, Plugins: a.Plugins}
+			SealingKey: a.SealingKey, ListDigest: a.ListDigest, HoldVersion: a.HoldAcked, Plugins: a.Plugins, Sandbox: a.Sandbox}
 		switch {
 		case s.Online(a.Name):
 			p.State = "CONNECTED"

@@ -54,6 +54,11 @@ type session struct {
 // for holds that of every agent, and there has to be a next one (H-035).
 const mostCounted = 1 << 48
 
+// sandbox is the level that the agent told, in the words of admin/v1.
+func sandbox(s controlv1.Hello_Sandbox) string {
+	return map[controlv1.Hello_Sandbox]string{controlv1.Hello_SANDBOX_NONE: "NONE", controlv1.Hello_SANDBOX_FALLBACK: "FALLBACK", controlv1.Hello_SANDBOX_FULL: "FULL"}[s]
+}
+
 // open judges the journal of an agent and begins the session.
 func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h *controlv1.Hello) (*session, bool, error) {
 	name := caller.Agent
@@ -65,7 +70,7 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	}
 	now := s.Now()
 	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(),
-		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}}
+		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}, Sandbox: sandbox(h.GetSandbox())}
 	for _, p := range h.GetPlugins() {
 		o.Plugins = append(o.Plugins, fmt.Sprintf("%s %s %x", p.GetName(), p.GetVersion(), p.GetSha256()))
 	}

@@ -23,15 +23,16 @@ type Agent struct {
 	ListRefused string
 	Version     string
 	Plugins     []string
+	Sandbox     string // how well its machine confines plugins: FULL, FALLBACK or NONE
 	LastSeen    time.Time
 }
 
 const agentColumns = `name, sealing_key, session_epoch, confirmed_epoch, incarnation, journal_lsn, record_hwm, record_hash,
-	hold_acked, list_digest, list_refused, version, plugins, last_seen`
+	hold_acked, list_digest, list_refused, version, plugins, sandbox, last_seen`
 
 func scanAgent(scan func(...any) error) (a Agent, err error) {
 	err = scan(&a.Name, &a.SealingKey, &a.Epoch, &a.Confirmed, &a.Incarnation, &a.JournalLSN, &a.RecordHWM, &a.RecordHash,
-		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, timeColumn{&a.LastSeen})
+		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, timeColumn{&a.LastSeen})
 	return a, err
 }
 
@@ -194,6 +195,7 @@ type Opening struct {
 	JournalLSN  uint64
 	Version     string
 	Plugins     []string
+	Sandbox     string
 	ListDigest  []byte
 	At          time.Time
 	// Judge looks at what is stored and decides: whether the journal is refused, and what becomes of
@@ -237,7 +239,7 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 			}
 		}
 		a.Epoch = max(a.Epoch, o.LastEpoch) + 1
-		a.Version, a.Plugins, a.ListDigest, a.LastSeen = o.Version, o.Plugins, o.ListDigest, o.At
+		a.Version, a.Plugins, a.Sandbox, a.ListDigest, a.LastSeen = o.Version, o.Plugins, o.Sandbox, o.ListDigest, o.At
 		switch {
 		case reset && known:
 			a.Incarnation, a.JournalLSN, a.RecordHWM, a.RecordHash = []byte{}, 0, 0, []byte{}
@@ -271,8 +273,8 @@ func saveSession(ctx context.Context, tx *sql.Tx, a Agent) error {
 		return err
 	}
 	return must(ctx, tx, ErrNotFound, `UPDATE agent SET session_epoch = ?, incarnation = ?, journal_lsn = ?, record_hwm = ?,
-		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
-		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, blob(a.ListDigest), micros(a.LastSeen), a.Name)
+		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, sandbox = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
+		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, a.Sandbox, blob(a.ListDigest), micros(a.LastSeen), a.Name)
 }
 
 // blob makes no octets an empty blob: the driver writes nil as NULL.

@@ -170,7 +170,10 @@ func (s *site) startAgent() {
 }
 
 func (s *site) connected() {
-	s.until("the agent connects", 30*time.Second, func() bool { return strings.Contains(s.primum("agents", "list"), " CONNECTED ") })
+	s.until("the agent connects and tells its sandbox", 30*time.Second, func() bool {
+		list := s.primum("agents", "list")
+		return strings.Contains(list, " CONNECTED ") && (strings.Contains(list, " FULL ") || strings.Contains(list, " FALLBACK "))
+	})
 }
 
 // received is the judge's own count.

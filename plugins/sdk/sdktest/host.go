@@ -49,7 +49,7 @@ func InProcess(t testing.TB, p sdk.Probe) *Host {
 }
 
 // Built builds the main package, for example "./cmd/primum-probe-acme", and starts it through
-// plugins/sandbox as an agent would.
+// plugins/sandbox as an agent would, as well confined as this machine can; the log says how well.
 func Built(t testing.TB, pkg string) *Host {
 	t.Helper()
 	// Short, because the path of a unix socket is.
@@ -58,18 +58,18 @@ func Built(t testing.TB, pkg string) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, filepath.Base(pkg))
-	build := exec.Command("go", "build", "-o", path, pkg)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, text)
-	}
+	path, shim := filepath.Join(dir, filepath.Base(pkg)), filepath.Join(dir, "primum-confine")
+	build(t, path, pkg)
+	build(t, shim, "primum/plugins/sandbox/cmd/primum-confine") // so that no author's TestMain has to know of it
 	binary, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	proof := sandbox.Prove(t.Context(), shim)
+	t.Logf("this machine confines a plugin at the level %q %v", proof.Level(), proof.Why())
 	began := time.Now()
-	p, err := sandbox.Start(t.Context(), sandbox.Spec{Path: path, SHA256: sha256.Sum256(binary), Dir: dir})
+	p, err := sandbox.Start(t.Context(), sandbox.Spec{Path: path, SHA256: sha256.Sum256(binary), Dir: dir,
+		Trust: sandbox.BuiltIn, Confinement: proof, Unconfined: true}) // the author's own, on the author's machine
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,15 @@ func Built(t testing.TB, pkg string) *Host {
 		}
 	})
 	return &Host{run: p.Run}
+}
+
+func build(t testing.TB, path, pkg string) {
+	t.Helper()
+	cmd := exec.Command("go", "build", "-o", path, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, text)
+	}
 }
 
 // Describe asks what the probe speaks.

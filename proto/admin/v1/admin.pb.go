@@ -4068,10 +4068,12 @@ type Agent struct {
 	Version      string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
 	SessionEpoch uint64                 `protobuf:"varint,6,opt,name=session_epoch,json=sessionEpoch,proto3" json:"session_epoch,omitempty"`
 	// HPKE public key for SetSecret, 32 octets.
-	SealingKey    []byte   `protobuf:"bytes,7,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
-	ListDigest    []byte   `protobuf:"bytes,8,opt,name=list_digest,json=listDigest,proto3" json:"list_digest,omitempty"`
-	HoldVersion   uint64   `protobuf:"varint,9,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
-	Plugins       []string `protobuf:"bytes,10,rep,name=plugins,proto3" json:"plugins,omitempty"`
+	SealingKey  []byte   `protobuf:"bytes,7,opt,name=sealing_key,json=sealingKey,proto3" json:"sealing_key,omitempty"`
+	ListDigest  []byte   `protobuf:"bytes,8,opt,name=list_digest,json=listDigest,proto3" json:"list_digest,omitempty"`
+	HoldVersion uint64   `protobuf:"varint,9,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
+	Plugins     []string `protobuf:"bytes,10,rep,name=plugins,proto3" json:"plugins,omitempty"`
+	// How well its machine confines plugins: FULL, FALLBACK or NONE; empty when it has never connected.
+	Sandbox       string `protobuf:"bytes,11,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4174,6 +4176,13 @@ func (x *Agent) GetPlugins() []string {
 		return x.Plugins
 	}
 	return nil
+}
+
+func (x *Agent) GetSandbox() string {
+	if x != nil {
+		return x.Sandbox
+	}
+	return ""
 }
 
 type ListAgentsRequest struct {
@@ -5007,7 +5016,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
 	"\x0fLiftHoldRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xbc\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd6\x02\n" +
 	"\x05Agent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -5021,7 +5030,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"listDigest\x12!\n" +
 	"\fhold_version\x18\t \x01(\x04R\vholdVersion\x12\x18\n" +
 	"\aplugins\x18\n" +
-	" \x03(\tR\aplugins\"O\n" +
+	" \x03(\tR\aplugins\x12\x18\n" +
+	"\asandbox\x18\v \x01(\tR\asandbox\"O\n" +
 	"\x11ListAgentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +

@@ -25,6 +25,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Sandbox is a level of confinement.
+type Hello_Sandbox int32
+
+const (
+	Hello_SANDBOX_UNSPECIFIED Hello_Sandbox = 0
+	// None. Only plugins that the agent was built with may run, where a person said so.
+	Hello_SANDBOX_NONE Hello_Sandbox = 1
+	// Landlock and a list of system calls, without namespaces.
+	Hello_SANDBOX_FALLBACK Hello_Sandbox = 2
+	// Namespaces as well.
+	Hello_SANDBOX_FULL Hello_Sandbox = 3
+)
+
+// Enum value maps for Hello_Sandbox.
+var (
+	Hello_Sandbox_name = map[int32]string{
+		0: "SANDBOX_UNSPECIFIED",
+		1: "SANDBOX_NONE",
+		2: "SANDBOX_FALLBACK",
+		3: "SANDBOX_FULL",
+	}
+	Hello_Sandbox_value = map[string]int32{
+		"SANDBOX_UNSPECIFIED": 0,
+		"SANDBOX_NONE":        1,
+		"SANDBOX_FALLBACK":    2,
+		"SANDBOX_FULL":        3,
+	}
+)
+
+func (x Hello_Sandbox) Enum() *Hello_Sandbox {
+	p := new(Hello_Sandbox)
+	*p = x
+	return p
+}
+
+func (x Hello_Sandbox) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Hello_Sandbox) Descriptor() protoreflect.EnumDescriptor {
+	return file_control_v1_control_proto_enumTypes[0].Descriptor()
+}
+
+func (Hello_Sandbox) Type() protoreflect.EnumType {
+	return &file_control_v1_control_proto_enumTypes[0]
+}
+
+func (x Hello_Sandbox) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Hello_Sandbox.Descriptor instead.
+func (Hello_Sandbox) EnumDescriptor() ([]byte, []int) {
+	return file_control_v1_control_proto_rawDescGZIP(), []int{5, 0}
+}
+
 // State of a task in a journal.
 type TaskState_State int32
 
@@ -65,11 +121,11 @@ func (x TaskState_State) String() string {
 }
 
 func (TaskState_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_control_v1_control_proto_enumTypes[0].Descriptor()
+	return file_control_v1_control_proto_enumTypes[1].Descriptor()
 }
 
 func (TaskState_State) Type() protoreflect.EnumType {
-	return &file_control_v1_control_proto_enumTypes[0]
+	return &file_control_v1_control_proto_enumTypes[1]
 }
 
 func (x TaskState_State) Number() protoreflect.EnumNumber {
@@ -117,11 +173,11 @@ func (x Paper_Kind) String() string {
 }
 
 func (Paper_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_control_v1_control_proto_enumTypes[1].Descriptor()
+	return file_control_v1_control_proto_enumTypes[2].Descriptor()
 }
 
 func (Paper_Kind) Type() protoreflect.EnumType {
-	return &file_control_v1_control_proto_enumTypes[1]
+	return &file_control_v1_control_proto_enumTypes[2]
 }
 
 func (x Paper_Kind) Number() protoreflect.EnumNumber {
@@ -173,11 +229,11 @@ func (x HoldScope_Kind) String() string {
 }
 
 func (HoldScope_Kind) Descriptor() protoreflect.EnumDescriptor {
-	return file_control_v1_control_proto_enumTypes[2].Descriptor()
+	return file_control_v1_control_proto_enumTypes[3].Descriptor()
 }
 
 func (HoldScope_Kind) Type() protoreflect.EnumType {
-	return &file_control_v1_control_proto_enumTypes[2]
+	return &file_control_v1_control_proto_enumTypes[3]
 }
 
 func (x HoldScope_Kind) Number() protoreflect.EnumNumber {
@@ -788,6 +844,8 @@ type Hello struct {
 	// Required. Version of the timestamp of the list release in use, 0 if none. A renewed timestamp changes
 	// nothing of what the release says.
 	ListTimestamp uint64 `protobuf:"varint,12,opt,name=list_timestamp,json=listTimestamp,proto3" json:"list_timestamp,omitempty"`
+	// Required. How well the machine confines plugins, as the agent tried when it started.
+	Sandbox       Hello_Sandbox `protobuf:"varint,13,opt,name=sandbox,proto3,enum=primum.control.v1.Hello_Sandbox" json:"sandbox,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +962,13 @@ func (x *Hello) GetListTimestamp() uint64 {
 		return x.ListTimestamp
 	}
 	return 0
+}
+
+func (x *Hello) GetSandbox() Hello_Sandbox {
+	if x != nil {
+		return x.Sandbox
+	}
+	return Hello_SANDBOX_UNSPECIFIED
 }
 
 // TaskState is how far a task came, by the journal.
@@ -2281,7 +2346,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\fcancel_order\x18\a \x01(\v2\x1e.primum.control.v1.CancelOrderH\x00R\vcancelOrder\x123\n" +
 	"\x06secret\x18\b \x01(\v2\x19.primum.control.v1.SecretH\x00R\x06secret\x120\n" +
 	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05readyB\x06\n" +
-	"\x04kind\"\xdd\x03\n" +
+	"\x04kind\"\xf7\x04\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1d\n" +
@@ -2300,7 +2365,13 @@ const file_control_v1_control_proto_rawDesc = "" +
 	" \x03(\v2\x1d.primum.control.v1.PluginInfoR\aplugins\x129\n" +
 	"\n" +
 	"agent_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\x12%\n" +
-	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\"\xcc\x01\n" +
+	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\x12:\n" +
+	"\asandbox\x18\r \x01(\x0e2 .primum.control.v1.Hello.SandboxR\asandbox\"\\\n" +
+	"\aSandbox\x12\x17\n" +
+	"\x13SANDBOX_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSANDBOX_NONE\x10\x01\x12\x14\n" +
+	"\x10SANDBOX_FALLBACK\x10\x02\x12\x10\n" +
+	"\fSANDBOX_FULL\x10\x03\"\xcc\x01\n" +
 	"\tTaskState\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x18\n" +
 	"\aordinal\x18\x02 \x01(\rR\aordinal\x128\n" +
@@ -2428,83 +2499,85 @@ func file_control_v1_control_proto_rawDescGZIP() []byte {
 	return file_control_v1_control_proto_rawDescData
 }
 
-var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_control_v1_control_proto_goTypes = []any{
-	(TaskState_State)(0),          // 0: primum.control.v1.TaskState.State
-	(Paper_Kind)(0),               // 1: primum.control.v1.Paper.Kind
-	(HoldScope_Kind)(0),           // 2: primum.control.v1.HoldScope.Kind
-	(*EnrollRequest)(nil),         // 3: primum.control.v1.EnrollRequest
-	(*RenewRequest)(nil),          // 4: primum.control.v1.RenewRequest
-	(*EnrollResponse)(nil),        // 5: primum.control.v1.EnrollResponse
-	(*AgentMessage)(nil),          // 6: primum.control.v1.AgentMessage
-	(*ControllerMessage)(nil),     // 7: primum.control.v1.ControllerMessage
-	(*Hello)(nil),                 // 8: primum.control.v1.Hello
-	(*TaskState)(nil),             // 9: primum.control.v1.TaskState
-	(*PluginInfo)(nil),            // 10: primum.control.v1.PluginInfo
-	(*Welcome)(nil),               // 11: primum.control.v1.Welcome
-	(*EpochAck)(nil),              // 12: primum.control.v1.EpochAck
-	(*Ready)(nil),                 // 13: primum.control.v1.Ready
-	(*Beat)(nil),                  // 14: primum.control.v1.Beat
-	(*Lease)(nil),                 // 15: primum.control.v1.Lease
-	(*Paper)(nil),                 // 16: primum.control.v1.Paper
-	(*Approval)(nil),              // 17: primum.control.v1.Approval
-	(*Signature)(nil),             // 18: primum.control.v1.Signature
-	(*PaperAck)(nil),              // 19: primum.control.v1.PaperAck
-	(*WorkOrder)(nil),             // 20: primum.control.v1.WorkOrder
-	(*OrderReceipt)(nil),          // 21: primum.control.v1.OrderReceipt
-	(*CancelOrder)(nil),           // 22: primum.control.v1.CancelOrder
-	(*RecordBatch)(nil),           // 23: primum.control.v1.RecordBatch
-	(*RecordAck)(nil),             // 24: primum.control.v1.RecordAck
-	(*HoldState)(nil),             // 25: primum.control.v1.HoldState
-	(*HoldScope)(nil),             // 26: primum.control.v1.HoldScope
-	(*HoldAck)(nil),               // 27: primum.control.v1.HoldAck
-	(*Secret)(nil),                // 28: primum.control.v1.Secret
-	(*SecretAck)(nil),             // 29: primum.control.v1.SecretAck
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(Hello_Sandbox)(0),            // 0: primum.control.v1.Hello.Sandbox
+	(TaskState_State)(0),          // 1: primum.control.v1.TaskState.State
+	(Paper_Kind)(0),               // 2: primum.control.v1.Paper.Kind
+	(HoldScope_Kind)(0),           // 3: primum.control.v1.HoldScope.Kind
+	(*EnrollRequest)(nil),         // 4: primum.control.v1.EnrollRequest
+	(*RenewRequest)(nil),          // 5: primum.control.v1.RenewRequest
+	(*EnrollResponse)(nil),        // 6: primum.control.v1.EnrollResponse
+	(*AgentMessage)(nil),          // 7: primum.control.v1.AgentMessage
+	(*ControllerMessage)(nil),     // 8: primum.control.v1.ControllerMessage
+	(*Hello)(nil),                 // 9: primum.control.v1.Hello
+	(*TaskState)(nil),             // 10: primum.control.v1.TaskState
+	(*PluginInfo)(nil),            // 11: primum.control.v1.PluginInfo
+	(*Welcome)(nil),               // 12: primum.control.v1.Welcome
+	(*EpochAck)(nil),              // 13: primum.control.v1.EpochAck
+	(*Ready)(nil),                 // 14: primum.control.v1.Ready
+	(*Beat)(nil),                  // 15: primum.control.v1.Beat
+	(*Lease)(nil),                 // 16: primum.control.v1.Lease
+	(*Paper)(nil),                 // 17: primum.control.v1.Paper
+	(*Approval)(nil),              // 18: primum.control.v1.Approval
+	(*Signature)(nil),             // 19: primum.control.v1.Signature
+	(*PaperAck)(nil),              // 20: primum.control.v1.PaperAck
+	(*WorkOrder)(nil),             // 21: primum.control.v1.WorkOrder
+	(*OrderReceipt)(nil),          // 22: primum.control.v1.OrderReceipt
+	(*CancelOrder)(nil),           // 23: primum.control.v1.CancelOrder
+	(*RecordBatch)(nil),           // 24: primum.control.v1.RecordBatch
+	(*RecordAck)(nil),             // 25: primum.control.v1.RecordAck
+	(*HoldState)(nil),             // 26: primum.control.v1.HoldState
+	(*HoldScope)(nil),             // 27: primum.control.v1.HoldScope
+	(*HoldAck)(nil),               // 28: primum.control.v1.HoldAck
+	(*Secret)(nil),                // 29: primum.control.v1.Secret
+	(*SecretAck)(nil),             // 30: primum.control.v1.SecretAck
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_control_v1_control_proto_depIdxs = []int32{
-	8,  // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
-	12, // 1: primum.control.v1.AgentMessage.epoch_ack:type_name -> primum.control.v1.EpochAck
-	14, // 2: primum.control.v1.AgentMessage.beat:type_name -> primum.control.v1.Beat
-	21, // 3: primum.control.v1.AgentMessage.order_receipt:type_name -> primum.control.v1.OrderReceipt
-	23, // 4: primum.control.v1.AgentMessage.record_batch:type_name -> primum.control.v1.RecordBatch
-	27, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
-	19, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
-	29, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
-	11, // 8: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
-	15, // 9: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
-	16, // 10: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
-	20, // 11: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
-	25, // 12: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
-	24, // 13: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
-	22, // 14: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
-	28, // 15: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
-	13, // 16: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
-	9,  // 17: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
-	10, // 18: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
-	30, // 19: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
-	0,  // 20: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
-	30, // 21: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	30, // 22: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
-	30, // 23: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
-	1,  // 24: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
-	17, // 25: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
-	18, // 26: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
-	18, // 27: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
-	26, // 28: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
-	2,  // 29: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
-	3,  // 30: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
-	4,  // 31: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
-	6,  // 32: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
-	5,  // 33: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
-	5,  // 34: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
-	7,  // 35: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
-	33, // [33:36] is the sub-list for method output_type
-	30, // [30:33] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	9,  // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
+	13, // 1: primum.control.v1.AgentMessage.epoch_ack:type_name -> primum.control.v1.EpochAck
+	15, // 2: primum.control.v1.AgentMessage.beat:type_name -> primum.control.v1.Beat
+	22, // 3: primum.control.v1.AgentMessage.order_receipt:type_name -> primum.control.v1.OrderReceipt
+	24, // 4: primum.control.v1.AgentMessage.record_batch:type_name -> primum.control.v1.RecordBatch
+	28, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
+	20, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
+	30, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
+	12, // 8: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
+	16, // 9: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
+	17, // 10: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
+	21, // 11: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
+	26, // 12: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
+	25, // 13: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
+	23, // 14: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
+	29, // 15: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
+	14, // 16: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
+	10, // 17: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
+	11, // 18: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
+	31, // 19: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
+	0,  // 20: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
+	1,  // 21: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
+	31, // 22: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	31, // 23: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
+	31, // 24: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 25: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
+	18, // 26: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
+	19, // 27: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
+	19, // 28: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
+	27, // 29: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
+	3,  // 30: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
+	4,  // 31: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
+	5,  // 32: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
+	7,  // 33: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
+	6,  // 34: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
+	6,  // 35: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
+	8,  // 36: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
+	34, // [34:37] is the sub-list for method output_type
+	31, // [31:34] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_control_v1_control_proto_init() }
@@ -2538,7 +2611,7 @@ func file_control_v1_control_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_v1_control_proto_rawDesc), len(file_control_v1_control_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   2,

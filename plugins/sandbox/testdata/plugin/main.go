@@ -4,11 +4,13 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"primum/plugins/sdk"
 )
@@ -58,29 +60,43 @@ func say(network, address string) {
 // mirror describes what it sees of the machine.
 type mirror struct{}
 
+type sight struct {
+	Environment, Inherited, Args []string
+	Limits                       map[int]unix.Rlimit
+	Pid, User, Group             int
+}
+
 func (mirror) Describe() sdk.Description {
-	var names []string
-	for _, e := range os.Environ() {
-		name, _, _ := strings.Cut(e, "=")
-		names = append(names, name)
+	s := sight{Environment: os.Environ(), Args: os.Args, Limits: map[int]unix.Rlimit{}, Pid: os.Getpid(), User: os.Getuid(), Group: os.Getgid()}
+	for fd := range 256 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil {
+			continue
+		}
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFCHR:
+			s.Inherited = append(s.Inherited, fmt.Sprint(fd, " chr"))
+		case unix.S_IFIFO:
+			if fd < 3 { // the others are made by go-plugin
+				s.Inherited = append(s.Inherited, fmt.Sprint(fd, " fifo"))
+			}
+		case unix.S_IFREG, unix.S_IFDIR:
+			s.Inherited = append(s.Inherited, fmt.Sprint(fd, " file"))
+		}
 	}
-	var open []string
-	fds, _ := filepath.Glob("/proc/self/fd/*")
-	for _, fd := range fds {
-		to, _ := os.Readlink(fd)
-		open = append(open, filepath.Base(fd)+"="+to)
+	for which := range unix.RLIMIT_RTTIME + 1 {
+		var l unix.Rlimit
+		if unix.Getrlimit(which, &l) == nil {
+			s.Limits[which] = l
+		}
 	}
-	limits, _ := os.ReadFile("/proc/self/limits")
+	text, _ := json.Marshal(s)
 	// On both streams, and before the flood on its own: one second's budget serves both, and whichever
 	// the agent hears first may use it up.
 	fmt.Println("level=ERROR said after the handshake \x1b[31m")
 	fmt.Fprintln(os.Stderr, "level=ERROR said after the handshake \x1b[31m")
 	fmt.Fprint(os.Stderr, strings.Repeat("flood of words\n", 1<<14))
-	return sdk.Description{
-		Name:    strings.Join(names, ","),
-		Version: strings.Join(open, ","),
-		Kinds:   []string{sdk.KindSNMPGet, string(limits)},
-	}
+	return sdk.Description{Name: "mirror", Version: "1", Kinds: []string{sdk.KindSNMPGet, string(text)}}
 }
 
 func (mirror) Begin(sdk.Question) (sdk.Conversation, error) { return nil, sdk.ErrUnknownQuestion }

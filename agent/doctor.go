@@ -1,0 +1,59 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"primum/plugins/sandbox"
+	"primum/plugins/sandbox/confine"
+)
+
+type doctorCommand struct{}
+
+// Run tries what a plugin must not be able to, and tells what came of it. It fails where the machine cannot
+// confine a plugin.
+func (c *doctorCommand) Run(e *env) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	p := sandbox.Prove(ctx, "")
+	level := p.Level()
+	refused := 0
+	for _, a := range p.Acts() {
+		if a.Refused {
+			refused++
+		}
+	}
+	var words string
+	switch level {
+	case confine.Full:
+		words = "A plugin has no network, no files and no other process in its reach."
+	case confine.Fallback:
+		words = "A plugin is held by Landlock and by a list of system calls, and not by namespaces."
+	case confine.None:
+		words = "A plugin is not confined. Only the built-in ones may start, and only with serve --builtin-without-sandbox."
+	default:
+		words = "It could not be tried. No plugin starts."
+	}
+	if level == confine.Unproven {
+		level = "not proven"
+	}
+	if _, err := fmt.Fprintf(e.out, "Sandbox: %s. %s\n", level, words); err != nil {
+		return err
+	}
+	for _, a := range p.Acts() {
+		if p.Level() == confine.None && !a.Refused {
+			fmt.Fprintf(e.out, "  not refused: %s\n", a.Name)
+		}
+	}
+	if p.Level() != confine.None {
+		fmt.Fprintf(e.out, "  %d of %d forbidden acts were tried and refused; a system call of another ABI kills.\n", refused, len(p.Acts()))
+	}
+	for _, why := range p.Why() {
+		fmt.Fprintf(e.out, "  no level %s\n", why)
+	}
+	if p.Level() != confine.Full && p.Level() != confine.Fallback {
+		return fmt.Errorf("this machine cannot confine a plugin")
+	}
+	return nil
+}
