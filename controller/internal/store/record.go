@@ -146,6 +146,9 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 		WHERE run = ? AND item = ?`, o.State, o.Reason, o.Detail, micros(b.At), micros(o.Asked), o.TookUS, o.Messages, o.Octets, facts, x.Run, x.Item); err != nil {
 		return err
 	}
+	if err := told(ctx, tx, x.Run); err != nil {
+		return err
+	}
 	if !o.Touched {
 		return nil
 	}

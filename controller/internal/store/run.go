@@ -253,12 +253,22 @@ func settle(ctx context.Context, tx *sql.Tx, at time.Time) error {
 		(SELECT 1 FROM task t WHERE t.work_order = work_order.id AND t.state = 'DISPATCHED')`); err != nil {
 		return err
 	}
-	// EXPIRED: nothing was ever sent out. PARTIAL: something has no proper end.
-	_, err := change(ctx, tx, `UPDATE run SET ended = ?, state = CASE
-			WHEN EXISTS (SELECT 1 FROM task t WHERE t.run = run.name AND t.state IN ('STOPPED', 'UNKNOWN', 'DISTRESS', 'INCIDENT'))
-			THEN CASE WHEN EXISTS (SELECT 1 FROM task t WHERE t.run = run.name AND t.state <> 'STOPPED') THEN 'PARTIAL' ELSE 'EXPIRED' END
-			ELSE 'SUCCEEDED' END
-		WHERE state IN ('PENDING', 'RUNNING', 'HELD')
-		AND NOT EXISTS (SELECT 1 FROM task t WHERE t.run = run.name AND t.state IN ('QUEUED', 'DISPATCHED'))`, micros(at))
+	_, err := change(ctx, tx, `UPDATE run SET ended = ?, state = `+endState+` WHERE state IN ('PENDING', 'RUNNING', 'HELD') AND `+noneOpen, micros(at))
+	return err
+}
+
+// endState is how a run went. EXPIRED: nothing was asked, though something was planned. PARTIAL: something has
+// no proper end.
+const endState = `CASE
+	WHEN EXISTS (SELECT 1 FROM task t WHERE t.run = run.name) AND NOT EXISTS (SELECT 1 FROM task t WHERE t.run = run.name
+		AND (t.state NOT IN ('STOPPED', 'REFUSED') OR t.messages > 0)) THEN 'EXPIRED'
+	WHEN EXISTS (SELECT 1 FROM task t WHERE t.run = run.name AND t.state IN ('STOPPED', 'UNKNOWN', 'DISTRESS', 'INCIDENT')) THEN 'PARTIAL'
+	ELSE 'SUCCEEDED' END`
+
+const noneOpen = `NOT EXISTS (SELECT 1 FROM task t WHERE t.run = run.name AND t.state IN ('QUEUED', 'DISPATCHED'))`
+
+// told says anew how a run went that ended before its agent had told everything. One that was cancelled stays so.
+func told(ctx context.Context, tx *sql.Tx, run string) error {
+	_, err := change(ctx, tx, `UPDATE run SET state = `+endState+` WHERE name = ? AND state IN ('SUCCEEDED', 'PARTIAL', 'EXPIRED') AND `+noneOpen, run)
 	return err
 }

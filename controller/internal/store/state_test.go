@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func TestARunEndsAsItsTasksDid(t *testing.T) {
 		"one was in distress":       {3, []string{"ANSWERED", "DISTRESS", "ANSWERED"}, "PARTIAL"},
 		"of one nobody knows":       {3, []string{"ANSWERED", "ANSWERED"}, "PARTIAL"},
 		"of all of them none knows": {3, nil, "PARTIAL"},
+		"all were refused":          {3, []string{"REFUSED", "REFUSED", "REFUSED"}, "EXPIRED"},
+		"refused, or never sent":    {1, []string{"REFUSED"}, "EXPIRED"},
+		"one was asked":             {3, []string{"REFUSED", "ABSENT", "REFUSED"}, "SUCCEEDED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, a := withAgent(t)
@@ -59,7 +63,7 @@ func TestARunEndsAsItsTasksDid(t *testing.T) {
 			b := Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, To: uint64(len(c.ends)), Hash: []byte{9}, At: at(6)}
 			for i, end := range c.ends {
 				b.Records = append(b.Records, Record{Seq: uint64(i + 1), Kind: "outcome", Raw: []byte("raw")})
-				b.Outcomes = append(b.Outcomes, Outcome{Seq: uint64(i + 1), Order: "o1", Ordinal: uint32(i), State: end, Touched: true, Messages: 1})
+				b.Outcomes = append(b.Outcomes, Outcome{Seq: uint64(i + 1), Order: "o1", Ordinal: uint32(i), State: end, Touched: end != "REFUSED"})
 			}
 			no(t, s.TakeRecords(ctx, b))
 			if changed, err := s.Settle(ctx, at(49), time.Minute); err != nil || changed {
@@ -82,6 +86,44 @@ func TestARunEndsAsItsTasksDid(t *testing.T) {
 				t.Errorf("%s %v %v", r.State, r.Tasks, err)
 			}
 		})
+	}
+}
+
+// A run that ended without knowing of some tasks says how it went once the agent has told.
+func TestLateOutcomesTellHowARunWent(t *testing.T) {
+	for name, c := range map[string]struct {
+		late []string
+		want string
+	}{
+		"some come":                 {[]string{"ANSWERED", "ANSWERED"}, "PARTIAL"},
+		"all come":                  {[]string{"ANSWERED", "ABSENT", "ANSWERED"}, "SUCCEEDED"},
+		"all come, one had trouble": {[]string{"ANSWERED", "DISTRESS", "ANSWERED"}, "PARTIAL"},
+		"all come, none was asked":  {[]string{"REFUSED", "REFUSED", "REFUSED"}, "EXPIRED"},
+	} {
+		for _, cancelled := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", cancelled ", cancelled), func(t *testing.T) {
+				s, a := withAgent(t)
+				ctx := t.Context()
+				no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p"}, {1, "q"}, {2, "r"}}, at(4)))
+				want := c.want
+				if cancelled {
+					_, err := s.CancelRun(ctx, "r", "made for a test", act(5))
+					no(t, err)
+					want = "CANCELLED"
+				}
+				_, err := s.Settle(ctx, at(50).Add(time.Hour), time.Minute)
+				no(t, err)
+				b := Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, To: uint64(len(c.late)), Hash: []byte{9}, At: at(50).Add(2 * time.Hour)}
+				for i, end := range c.late {
+					b.Records = append(b.Records, Record{Seq: uint64(i + 1), Kind: "outcome", Raw: []byte("raw")})
+					b.Outcomes = append(b.Outcomes, Outcome{Seq: uint64(i + 1), Order: "o1", Ordinal: uint32(i), State: end, Touched: end != "REFUSED"})
+				}
+				no(t, s.TakeRecords(ctx, b))
+				if r, err := s.Run(ctx, "r"); err != nil || r.State != want {
+					t.Errorf("%s, not %s: %v %v", r.State, want, r.Tasks, err)
+				}
+			})
+		}
 	}
 }
 

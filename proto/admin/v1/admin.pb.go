@@ -2869,7 +2869,8 @@ type Run struct {
 	Name   string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Plan   string `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
 	Window string `protobuf:"bytes,3,opt,name=window,proto3" json:"window,omitempty"`
-	// PENDING, RUNNING, HELD, SUCCEEDED, PARTIAL, CANCELLED, EXPIRED.
+	// PENDING, RUNNING, HELD, SUCCEEDED, PARTIAL (something has no proper end), CANCELLED, EXPIRED (nothing was
+	// asked, though something was planned). An ended run changes once more when its agent tells late.
 	State   string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
 	Started *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started,proto3" json:"started,omitempty"`
 	Ended   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=ended,proto3" json:"ended,omitempty"`
