@@ -4,9 +4,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	list "primum/safetylists"
 )
 
 type jsonReport struct {
@@ -54,8 +57,10 @@ type jsonDifference struct {
 	Sentence string `json:"sentence"`
 }
 
-// JSON writes the report for programs.
+// JSON writes the report for programs. Its text is as safe as that of the others: what a program makes of it
+// stands on a screen at last (H-024). What a device sent octet by octet is in the records.
 func JSON(w io.Writer, in Input) error {
+	in = in.safe()
 	r := jsonReport{Schema: "primum-report/1", Site: in.Site, Run: in.Run.Name, Caller: in.Run.Window, State: in.Run.State, Reason: in.Run.Reason,
 		Opens: in.Run.Opens, Closes: in.Run.Closes, Started: in.Run.Started, Ended: in.Run.Ended, Made: in.Now.UTC(), Totals: in.totals(),
 		Questions: []jsonTask{}, Waiting: []jsonTask{}, NotAsked: append([]refusal{}, in.refusals()...), Differences: []jsonDifference{}}
@@ -81,6 +86,35 @@ func JSON(w io.Writer, in Input) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
+}
+
+// safe is the same input with every text made [plain].
+func (in Input) safe() Input {
+	all := func(texts ...*string) {
+		for _, t := range texts {
+			*t = plain(*t)
+		}
+	}
+	all(&in.Site, &in.Run.Name, &in.Run.Window, &in.Run.State, &in.Run.Reason)
+	in.Tasks, in.Differences, in.Plan.Refusals = slices.Clone(in.Tasks), slices.Clone(in.Differences), slices.Clone(in.Plan.Refusals)
+	for i := range in.Tasks {
+		t := &in.Tasks[i]
+		all(&t.Device, &t.Name, &t.Place, &t.Question, &t.State, &t.Reason, &t.Detail)
+		t.Facts = slices.Clone(t.Facts)
+		for k := range t.Facts {
+			all(&t.Facts[k].Field, &t.Facts[k].Value, &t.Facts[k].Origin)
+		}
+	}
+	for i := range in.Differences {
+		d := &in.Differences[i]
+		all(&d.Device, &d.Name, &d.Place, &d.Sentence)
+	}
+	for i := range in.Plan.Refusals {
+		r := &in.Plan.Refusals[i]
+		r.Reason = list.Reason(plain(string(r.Reason)))
+		all(&r.Device, &r.Name, &r.Place, &r.Question, &r.Detail)
+	}
+	return in
 }
 
 // CSV writes one line for each question of the report, asked or not.

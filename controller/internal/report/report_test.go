@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
@@ -90,5 +91,54 @@ func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 		if write(full{}, sample()) == nil {
 			t.Error("written to nowhere without an error")
 		}
+	}
+}
+
+// H-024: what a device or a file says can forge no screen through any report, nor through what a program makes of
+// the JSON one.
+func TestNoReportCarriesTextThatForgesAScreen(t *testing.T) {
+	const evil = "x\x1b]0;t\a\u009b31m\u202e\u2066\u200b\u2028\r\n\x00y"
+	in := sample()
+	in.Site, in.Run.Name, in.Run.Window, in.Run.State, in.Run.Reason = evil, evil, evil, evil, evil
+	for i := range in.Plan.Refusals {
+		r := &in.Plan.Refusals[i]
+		r.Device, r.Name, r.Place, r.Question, r.Detail, r.Reason = evil, evil, evil, evil, evil, list.Reason(evil)
+	}
+	in.Tasks = append(in.Tasks, Task{State: "QUEUED"}, Task{State: "REFUSED"})
+	for i := range in.Tasks {
+		x := &in.Tasks[i]
+		x.Device, x.Name, x.Place, x.Question, x.Reason, x.Detail = evil, evil, evil, evil, evil, evil
+		x.Facts = []Fact{{evil, evil, evil}}
+	}
+	in.Differences = []Difference{{evil, evil, evil, evil}}
+	for name, write := range map[string]func(io.Writer, Input) error{"text": Text, "json": JSON, "csv": CSV} {
+		var got strings.Builder
+		if err := write(&got, in); err != nil {
+			t.Fatal(err)
+		}
+		texts := strings.Split(got.String(), "\n")
+		if name == "json" {
+			d := json.NewDecoder(strings.NewReader(got.String()))
+			for {
+				token, err := d.Token()
+				if err != nil {
+					break
+				}
+				if s, ok := token.(string); ok {
+					texts = append(texts, s)
+				}
+			}
+			if len(texts) < 60 {
+				t.Errorf("only %d texts", len(texts))
+			}
+		}
+		for _, s := range texts {
+			if plain(s) != s || strings.ContainsAny(s, "\u200b\u2066") {
+				t.Errorf("%s: %q", name, s)
+			}
+		}
+	}
+	if got := in.Tasks[0].Facts[0].Value; got != evil {
+		t.Errorf("the input was changed: %q", got)
 	}
 }
