@@ -3,6 +3,7 @@ package safetylists
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Describe says a statement in one sentence.
@@ -62,11 +63,11 @@ func facets() []string {
 
 // facet is one of them in words; empty when the statement says nothing of it.
 func (s *Statement) facet(name string) string {
-	duration := func(d fmt.Stringer) string {
-		if s.Type != Allow || d.String() == "0s" {
+	duration := func(d time.Duration) string {
+		if s.Type != Allow {
 			return ""
 		}
-		return d.String()
+		return Span(d)
 	}
 	switch name {
 	case "type":

@@ -24,7 +24,7 @@ const (
 )
 
 // Diff says what one list allows that another did not, and the other way round: first what became wider,
-// then what became narrower, then the rest, each in order of the statements.
+// then what became narrower, then the rest, each in order of the statements and then what the site files say.
 func Diff(before, after *List) []Change {
 	var out []Change
 	ids := slices.Concat(before.ids, after.ids)
@@ -41,6 +41,7 @@ func Diff(before, after *List) []Change {
 			out = append(out, Change{id, sense, says})
 		}
 	}
+	out = append(out, diffSites(before, after)...)
 	slices.SortStableFunc(out, func(a, b Change) int { return slices.Index(senses(), a.Sense) - slices.Index(senses(), b.Sense) })
 	return out
 }

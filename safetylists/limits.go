@@ -3,6 +3,7 @@ package safetylists
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -171,6 +172,21 @@ func (l Limits) Valid(k Kind) bool {
 func (l Limits) Tightest(m Limits) Limits {
 	return Limits{Rest: max(l.Rest, m.Rest), Gap: max(l.Gap, m.Gap), Messages: min(l.Messages, m.Messages),
 		Cap: min(l.Cap, m.Cap), Reply: min(l.Reply, m.Reply), Connect: min(l.Connect, m.Connect)}
+}
+
+// Span is a duration as a person writes it: 24 h, 1 min 30 s, 900 ms. No time at all is empty.
+func Span(d time.Duration) string {
+	var parts []string
+	for _, u := range []struct {
+		is   time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / u.is; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
+			d -= n * u.is
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 // limitsJSON writes durations in milliseconds.

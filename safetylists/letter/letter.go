@@ -118,14 +118,14 @@ func Write(r Request) (Letter, error) {
 	}
 	out := Letter{Reference: d.Reference, Statement: statement, File: maker + "-" + model + ".yaml"}
 	var md, html bytes.Buffer
-	asText, err := template.New("letter").Parse(markdown)
+	asText, err := template.New("letter").Funcs(template.FuncMap{"span": list.Span}).Parse(markdown)
 	if err == nil {
 		err = asText.Execute(&md, escaped(d))
 	}
 	if err != nil {
 		return Letter{}, fmt.Errorf("write letter: %w", err)
 	}
-	asPage, err := htmltemplate.New("letter").Parse(page)
+	asPage, err := htmltemplate.New("letter").Funcs(htmltemplate.FuncMap{"span": list.Span}).Parse(page)
 	if err == nil {
 		err = asPage.Execute(&html, d)
 	}

@@ -185,17 +185,15 @@ type listDiffCommand struct {
 
 // Run says what became wider and what became narrower.
 func (c *listDiffCommand) Run(e *env) error {
-	var both [2]*list.List
-	for i, path := range []string{c.Before, c.After} {
-		files, err := readLists([]string{path})
-		if err != nil {
-			return err
-		}
-		if both[i], err = together(files, 0); err != nil {
-			return err
-		}
+	before, err := asItStands(c.Before)
+	if err != nil {
+		return err
 	}
-	e.changes(list.Diff(both[0], both[1]))
+	after, err := asItStands(c.After)
+	if err != nil {
+		return err
+	}
+	e.changes(list.Diff(before, after))
 	return nil
 }
 

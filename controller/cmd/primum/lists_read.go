@@ -43,11 +43,14 @@ func readLists(paths []string) ([]*list.File, error) {
 			}
 			continue
 		}
-		if carried, ok, err := readRelease(path); err != nil {
+		if b, ok, err := readRelease(path); err != nil {
 			return nil, err
 		} else if ok {
-			for _, name := range slices.Sorted(maps.Keys(carried)) {
-				if err := add(name, carried[name]); err != nil {
+			for _, name := range slices.Sorted(maps.Keys(b.Targets)) {
+				if name == release.MakersPath || name == release.SitePath {
+					continue
+				}
+				if err := add(name, b.Targets[name]); err != nil {
 					return nil, err
 				}
 			}
@@ -73,40 +76,59 @@ func readLists(paths []string) ([]*list.File, error) {
 	return files, nil
 }
 
-// readRelease returns the list files of a repository folder or a bundle; ok is false when the path is
-// neither. Nobody has verified them: primum list verify does.
-func readRelease(path string) (files map[string][]byte, ok bool, err error) {
+// readRelease returns what a repository folder or a bundle holds; ok is false when the path is neither.
+// Nobody has verified it: primum list verify does.
+func readRelease(path string) (b release.Bundle, ok bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, false, nil // said where the path is read as a list file
+		return b, false, nil // said where the path is read as a list file
 	}
-	var b release.Bundle
 	if info.IsDir() {
 		if _, err := os.Stat(filepath.Join(path, "targets")); err != nil {
-			return nil, false, nil
+			return b, false, nil
 		}
 		if b, err = readFolder(path); err != nil {
-			return nil, false, err
+			return b, false, err
 		}
-	} else {
-		if info.Size() > release.MaxSize || strings.HasSuffix(path, ".yaml") {
-			return nil, false, nil
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return nil, false, input("%v", err)
-		}
-		if b, err = release.Decode(text); err != nil {
-			return nil, false, nil // no bundle: it is read as a list file
-		}
+		return b, true, nil
 	}
-	files = map[string][]byte{}
-	for name, text := range b.Targets {
-		if name != release.MakersPath && name != release.SitePath {
-			files[name] = text
-		}
+	if info.Size() > release.MaxSize || strings.HasSuffix(path, ".yaml") {
+		return b, false, nil
 	}
-	return files, true, nil
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return b, false, input("%v", err)
+	}
+	if b, err = release.Decode(text); err != nil {
+		return b, false, nil // no bundle: it is read as a list file
+	}
+	return b, true, nil
+}
+
+// asItStands compiles what lies at a path: a release with its own site file, so that sign-offs and stricter
+// limits count, and list files for a site that has none.
+func asItStands(path string) (*list.List, error) {
+	files, err := readLists([]string{path})
+	if err != nil {
+		return nil, err
+	}
+	b, ok, err := readRelease(path)
+	if err != nil {
+		return nil, err
+	}
+	text := b.Targets[release.SitePath]
+	if !ok || text == nil {
+		return together(files, 0)
+	}
+	site, err := list.LoadSite(text, files)
+	if err != nil {
+		return nil, input("%s: %v", path, err)
+	}
+	l, err := list.New(files, site)
+	if err != nil {
+		return nil, input("%s: %v", path, err)
+	}
+	return l, nil
 }
 
 // readListFile reads a file that may be a list, or says why not: the size comes before the content.
