@@ -167,6 +167,23 @@ func describe(q list.Query, product string) (question, error) {
 	return out, nil
 }
 
+// pace writes the limits that the letter names into the file: what is signed does not hang on a default of
+// the program that reads it.
+func pace(l list.Limits) map[string]any {
+	out := map[string]any{"messages": l.Messages}
+	for name, d := range map[string]time.Duration{"rest": l.Rest, "gap": l.Gap, "cap": l.Cap, "reply": l.Reply, "connect": l.Connect} {
+		if d > 0 {
+			out[name] = spelled(d)
+		}
+	}
+	return out
+}
+
+// spelled is a duration as a list file has it.
+func spelled(d time.Duration) string {
+	return strings.NewReplacer(" min", "m", " ", "").Replace(list.Span(d))
+}
+
 // statements writes the file and loads it again: what the manufacturer gets to sign holds together.
 func statements(d data, maker string) ([]byte, error) {
 	type m = map[string]any
@@ -194,6 +211,7 @@ func statements(d data, maker string) ([]byte, error) {
 			"product":  m{"manufacturers": []string{d.Maker}, "models": []string{d.Model}, "versions": versions},
 			"purpose":  "identify",
 			"question": rule,
+			"limits":   pace(d.Questions[i].Limits),
 			"ending":   s.Kind.Ending(),
 			"expires":  until,
 			"evidence": []m{{"kind": "manufacturer-answer", "title": "Answer to request " + d.Reference, "publisher": d.Maker, "date": d.Date.Format(time.DateOnly),

@@ -67,6 +67,17 @@ func TestTheStatementFileAllowsWhatTheLetterAsksFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range f.Statements {
+		limits := list.DefaultLimits(s.Question.Kind)
+		for _, named := range []string{"rest: " + spelled(limits.Rest), "gap: " + spelled(limits.Gap), "cap: " + spelled(limits.Cap), "reply: " + spelled(limits.Reply)} {
+			if !strings.Contains(string(l.Statement), named+"\n") {
+				t.Errorf("%s: the pace that the letter names is not in the text that is signed: %s", s.ID, named)
+			}
+		}
+		if s.Limits != limits {
+			t.Errorf("%s: %+v, want the pace of the letter, %+v", s.ID, s.Limits, limits)
+		}
+	}
 	site := list.Site{Name: "s", Policy: list.Real, Facility: "HOSP"}
 	for _, s := range f.Statements {
 		site.SignOffs = append(site.SignOffs, list.SignOff{Statement: s.ID, Digest: s.Digest, By: []string{"M. Lindqvist"}})
