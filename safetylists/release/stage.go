@@ -249,6 +249,23 @@ func (b Bundle) lint(role string, paths []string) error {
 	return nil
 }
 
+// Silent returns the delegated roles that have said nothing yet, in their order. A release has a word of each.
+func (b Bundle) Silent() ([]string, error) {
+	t, err := read[targetsShape](metadata.TARGETS, b.Metadata[targetsFile])
+	if err != nil {
+		return nil, fail(targetsFile, err)
+	}
+	var out []string
+	if t.Signed.Delegations != nil {
+		for _, d := range t.Signed.Delegations.Roles {
+			if b.Metadata[d.Name+".json"] == nil {
+				out = append(out, d.Name)
+			}
+		}
+	}
+	return out, nil
+}
+
 // StageSnapshot writes snapshot.json anew if a role's metadata is another one than it names.
 func (b Bundle) StageSnapshot(expires time.Time, renew bool) (changed bool, err error) {
 	s, version := snapshotShape{}, int64(0)

@@ -105,6 +105,13 @@ func (c *listReleaseCommand) Run(e *env) error {
 		return err
 	}
 	return change(c.Dir, func(b release.Bundle) error {
+		silent, err := b.Silent()
+		if err != nil {
+			return input("%v", err)
+		}
+		if len(silent) > 0 {
+			return input("signed nothing yet: %s. Each of them comes first: primum list sign %s ROLE --key FILE; nothing was changed", strings.Join(silent, ", "), c.Dir)
+		}
 		fresh, err := b.StageSnapshot(time.Now().AddDate(0, 0, c.Days), false)
 		if err != nil {
 			return input("%v", err)

@@ -117,6 +117,7 @@ func TestAReleaseIsMadeByManyHandsAndPublishedAsItIs(t *testing.T) {
 	}
 	d.sign(exitDone, "root", "root1", "1 of 2")
 	d.sign(exitDone, "targets", "board", "1 of 1")
+	d.run(exitUsage, []string{"signed nothing yet: safety-board, aldane, site.", "nothing was changed"}, "release", d.path("repo"), "--key", d.path("snapshot"), "--passphrase-file", d.pad)
 	d.sign(exitDone, "safety-board", "board", "1 of 1")
 	d.sign(exitDone, "site", "board", "1 of 1")
 	d.sign(exitDone, "aldane", "aldane", "1 allow", "1 of 1")
