@@ -51,7 +51,7 @@ func (c *approveCommand) Run(e *env) error {
 	// with JSON on standard output, what is signed is shown all the same
 	show := *e
 	if e.json {
-		show.out = e.err
+		show.out, show.json = e.err, false
 	}
 	if err := show.document(doc, digest, c.Summary); err != nil {
 		return err

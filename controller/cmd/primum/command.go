@@ -76,7 +76,8 @@ type env struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool
-	live     bool // standard output is a terminal
+	live     bool     // standard output is a terminal
+	said     []string // with json: what say was told, for one document at the end
 	dial     func() (*client, error)
 }
 
@@ -110,6 +111,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return open, err
 	}
 	err = c.Run(e)
+	e.flush()
 	if open != nil {
 		open.close()
 	}
@@ -120,6 +122,5 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (c *versionCommand) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "primum", version)
-	return err
+	return e.data(map[string]string{"version": version}, func() { e.say("primum %s", version) })
 }

@@ -87,9 +87,10 @@ func (c *listKeyCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	e.say("Key %s is in %s, and its public half in %s.pub. Give out the public half alone.", id, c.Out, c.Out)
-	e.say("%s", line)
-	return nil
+	return e.data(map[string]string{"key": id, "file": c.Out, "publicKey": line}, func() {
+		e.say("Key %s is in %s, and its public half in %s.pub. Give out the public half alone.", id, c.Out, c.Out)
+		e.say("%s", line)
+	})
 }
 
 func writeListKey(path string, key ed25519.PrivateKey, secret []byte) (string, error) {

@@ -103,16 +103,33 @@ func (c *listVerifyCommand) Run(e *env) error {
 	if err != nil {
 		return refusedError{"The release is refused: " + err.Error()}
 	}
-	e.verified(r)
-	return nil
+	return e.verified(r)
 }
 
 // verified says what is in a release.
-func (e *env) verified(r *release.Release) {
+func (e *env) verified(r *release.Release) error {
 	n := map[list.Type]int{}
 	for _, s := range r.List.Statements() {
 		n[s.Type]++
 	}
+	type role struct {
+		Name      string    `json:"name"`
+		Version   int64     `json:"version"`
+		Expires   time.Time `json:"expires"`
+		Threshold int       `json:"threshold"`
+		Keys      int       `json:"keys"`
+		Files     int       `json:"files"`
+	}
+	var roles []role
+	for _, x := range r.Roles {
+		roles = append(roles, role{x.Name, x.Version, x.Expires, x.Threshold, len(x.Keys), len(x.Files)})
+	}
+	return e.data(map[string]any{"number": r.Number, "timestamp": r.Timestamp, "site": r.List.Site().Name, "policy": r.List.Site().Policy, "statements": len(r.List.Statements()),
+		"allow": n[list.Allow], "deny": n[list.Deny], "issued": r.Issued, "expires": r.Expires, "digest": r.Digest.String(), "roles": roles, "notes": r.Findings},
+		func() { e.contentOf(r, n) })
+}
+
+func (e *env) contentOf(r *release.Release, n map[list.Type]int) {
 	e.say("Release %d, timestamp %d, for site %s (%s policy): %d statements, %d of them allow and %d deny.", r.Number, r.Timestamp, r.List.Site().Name,
 		string(r.List.Site().Policy), len(r.List.Statements()), n[list.Allow], n[list.Deny])
 	e.say("Issued %s, ends %s.", moment(r.Issued), moment(r.Expires))
@@ -131,6 +148,11 @@ type listDigestsCommand struct {
 
 // Run prints digests.
 func (c *listDigestsCommand) Run(e *env) error {
+	type digest struct {
+		Statement string `json:"statement"`
+		Digest    string `json:"digest"`
+	}
+	var all []digest
 	for _, f := range c.Files {
 		text, err := os.ReadFile(f)
 		if err != nil {
@@ -142,9 +164,13 @@ func (c *listDigestsCommand) Run(e *env) error {
 		}
 		for _, s := range parsed.Statements {
 			if s.Type == list.Allow {
-				e.say("%s %s", s.ID, hex.EncodeToString(s.Digest[:]))
+				all = append(all, digest{s.ID, hex.EncodeToString(s.Digest[:])})
 			}
 		}
 	}
-	return nil
+	return e.data(map[string]any{"digests": all}, func() {
+		for _, d := range all {
+			e.say("%s %s", d.Statement, d.Digest)
+		}
+	})
 }

@@ -37,7 +37,9 @@ func (c *listAcceptCommand) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		e.changes(list.Diff(before, after))
+		if err := e.changes(list.Diff(before, after)); err != nil || e.json {
+			return err
+		}
 		e.say("Taken. It is in force with the next release: primum list release, then timestamp and publish.")
 		return nil
 	})
@@ -82,12 +84,14 @@ func (c *listSignOffCommand) Run(e *env) error {
 	for _, line := range sources(s) {
 		fmt.Fprintf(e.err, "  source: %s\n", plain(line))
 	}
-	e.say("- statement: %s", s.ID)
-	e.say("  digest: %s", fmt.Sprintf("%x", s.Digest))
-	e.say("  on: %q", on.Format(time.DateOnly))
-	e.say("  by: [%q]", c.By)
-	e.say("  signatures: {%q: %s}", c.By, sig)
-	return nil
+	digest, day := fmt.Sprintf("%x", s.Digest), on.Format(time.DateOnly)
+	return e.data(map[string]string{"statement": s.ID, "digest": digest, "on": day, "by": c.By, "signature": sig}, func() {
+		e.say("- statement: %s", s.ID)
+		e.say("  digest: %s", digest)
+		e.say("  on: %q", day)
+		e.say("  by: [%q]", c.By)
+		e.say("  signatures: {%q: %s}", c.By, sig)
+	})
 }
 
 // find looks in list files, and in the statements of a site file.

@@ -92,8 +92,9 @@ func (c *listNewCommand) Run(e *env) error {
 	if err := writeMode(c.File, text, 0o644); err != nil {
 		return err
 	}
-	e.say("%s is made. Change what stands between angle brackets, then: primum list lint %s", c.File, c.File)
-	return nil
+	return e.data(map[string]string{"file": c.File}, func() {
+		e.say("%s is made. Change what stands between angle brackets, then: primum list lint %s", c.File, c.File)
+	})
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
@@ -108,21 +109,31 @@ func (c *listLintCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	found, statements := 0, 0
+	var found []string
+	statements := 0
 	for _, f := range files {
 		statements += len(f.Statements)
 		for _, finding := range append(f.Lint(), f.Ended(time.Now())...) {
-			found++
-			e.say("%s: %s", f.Path, finding.String())
+			found = append(found, f.Path+": "+finding.String())
 		}
 	}
-	if _, err := together(files, 0); err != nil {
+	_, apart := together(files, 0)
+	err = e.data(map[string]any{"files": len(files), "statements": statements, "findings": found}, func() {
+		for _, f := range found {
+			e.say("%s", f)
+		}
+		if len(found) == 0 && apart == nil {
+			e.say("%d statements in %d files: nothing to mend.", statements, len(files))
+		}
+	})
+	switch {
+	case err != nil:
 		return err
+	case apart != nil:
+		return apart
+	case len(found) > 0:
+		return input("%d things should be mended before these files are signed.", len(found))
 	}
-	if found > 0 {
-		return input("%d things should be mended before these files are signed.", found)
-	}
-	e.say("%d statements in %d files: nothing to mend.", statements, len(files))
 	return nil
 }
 
@@ -142,6 +153,7 @@ func (c *listTestCommand) Run(e *env) error {
 		return err
 	}
 	tried := 0
+	var differ []string
 	for _, f := range files {
 		for _, x := range f.Examples {
 			tried++
@@ -150,15 +162,19 @@ func (c *listTestCommand) Run(e *env) error {
 			case dec.Allowed() && x.Expect != list.Allowed:
 				return input("%s: an example that its own file refuses (%s) is allowed among all files, by %s", f.Path, x.Expect, strings.Join(dec.Statements, " "))
 			case dec.Reason != x.Expect:
-				e.say("%s: %s is %s alone and %s among all files, by %s", f.Path, exampleName(x), x.Expect, dec.Reason, strings.Join(dec.Statements, " "))
+				differ = append(differ, fmt.Sprintf("%s: %s is %s alone and %s among all files, by %s", f.Path, exampleName(x), x.Expect, dec.Reason, strings.Join(dec.Statements, " ")))
 			}
 		}
 	}
 	if tried == 0 {
 		return input("the files have no examples: there is nothing to try")
 	}
-	e.say("%d examples of %d files come out.", tried, len(files))
-	return nil
+	return e.data(map[string]any{"files": len(files), "examples": tried, "differ": differ}, func() {
+		for _, d := range differ {
+			e.say("%s", d)
+		}
+		e.say("%d examples of %d files come out.", tried, len(files))
+	})
 }
 
 func dated(f *list.File) time.Time {
@@ -193,11 +209,23 @@ func (c *listDiffCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	e.changes(list.Diff(before, after))
-	return nil
+	return e.changes(list.Diff(before, after))
 }
 
-func (e *env) changes(all []list.Change) {
+func (e *env) changes(all []list.Change) error {
+	type change struct {
+		Statement string     `json:"statement"`
+		Sense     list.Sense `json:"sense"`
+		Says      string     `json:"says"`
+	}
+	out := []change{}
+	for _, x := range all {
+		out = append(out, change(x))
+	}
+	return e.data(map[string]any{"changes": out}, func() { e.differences(all) })
+}
+
+func (e *env) differences(all []list.Change) {
 	if len(all) == 0 {
 		e.say("Nothing differs.")
 		return
@@ -225,27 +253,37 @@ func (c *listSearchCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	found := 0
+	type statement struct {
+		ID      string    `json:"id"`
+		Type    list.Type `json:"type"`
+		File    string    `json:"file"`
+		Says    string    `json:"says"`
+		Words   string    `json:"words,omitempty"`
+		Sources []string  `json:"sources"`
+	}
+	var found []statement
 	for _, f := range files {
 		for _, s := range f.Statements {
-			if !has(s, c.Words) {
-				continue
-			}
-			found++
-			e.say("%s (%s, %s)", s.ID, string(s.Type), f.Name)
-			e.say("  %s", s.Describe())
-			if s.Words != "" {
-				e.say("  %s", s.Words)
-			}
-			for _, line := range sources(s) {
-				e.say("  source: %s", line)
+			if has(s, c.Words) {
+				found = append(found, statement{s.ID, s.Type, f.Name, s.Describe(), s.Words, sources(s)})
 			}
 		}
 	}
-	if found == 0 {
+	if len(found) == 0 {
 		return input("no statement has all of: %s. That a product is not named means that nothing may be asked of it.", strings.Join(c.Words, " "))
 	}
-	return nil
+	return e.data(map[string]any{"statements": found}, func() {
+		for _, s := range found {
+			e.say("%s (%s, %s)", s.ID, string(s.Type), s.File)
+			e.say("  %s", s.Says)
+			if s.Words != "" {
+				e.say("  %s", s.Words)
+			}
+			for _, line := range s.Sources {
+				e.say("  source: %s", line)
+			}
+		}
+	})
 }
 
 func has(s *list.Statement, words []string) bool {

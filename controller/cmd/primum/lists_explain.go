@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"strings"
 	"time"
 
+	adminv1 "primum/proto/admin/v1"
 	list "primum/safetylists"
 	"primum/safetylists/frame"
 )
@@ -58,20 +60,12 @@ func (c *listExplainCommand) Run(e *env) error {
 		}
 	}
 	w := reason.Words()
-	e.say("%s: %s", q.String(), string(reason))
-	e.say("  %s %s", w.What, w.Why)
-	if detail != "" {
-		e.say("  In particular: %s", detail)
-	}
-	e.say("  %s", w.Do)
+	x := &adminv1.Explanation{Question: q.String(), Allowed: reason == list.Allowed, Reason: string(reason), Detail: detail, What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
 	for _, id := range dec.Statements {
-		e.say("  statement: %s", id)
-		for _, line := range sources(l.Statement(id)) {
-			e.say("    source: %s", line)
-		}
+		x.Evidence = append(x.Evidence, sources(l.Statement(id))...)
 	}
 	for _, hint := range l.Hints(list.Observed{MAC: d.MAC}) {
-		e.say("  the network card hints at: %s", hint.Maker)
+		x.Beside = append(x.Beside, "the network card hints at: "+hint.Maker)
 	}
 	if dec.Allowed() {
 		all, err := frame.Messages(q, frame.Example())
@@ -79,10 +73,27 @@ func (c *listExplainCommand) Run(e *env) error {
 			return err
 		}
 		for _, m := range all {
-			e.say("      %s, %d octets", m.Words, len(m.Bytes))
+			x.Messages = append(x.Messages, &adminv1.PlannedMessage{Hex: hex.EncodeToString(m.Bytes), Words: m.Words})
 		}
 	}
-	return nil
+	return e.show(x, func() {
+		e.say("%s: %s", q.String(), string(reason))
+		e.say("  %s %s", w.What, w.Why)
+		if detail != "" {
+			e.say("  In particular: %s", detail)
+		}
+		e.say("  %s", w.Do)
+		for _, id := range dec.Statements {
+			e.say("  statement: %s", id)
+			for _, line := range sources(l.Statement(id)) {
+				e.say("    source: %s", line)
+			}
+		}
+		for _, b := range x.Beside {
+			e.say("  %s", b)
+		}
+		e.messages(x.Messages, true)
+	})
 }
 
 func (c *listExplainCommand) query(d *list.Device) (list.Query, error) {

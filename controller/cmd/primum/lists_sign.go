@@ -184,9 +184,8 @@ func (c *listTimestampCommand) stamp(e *env, b release.Bundle) ([]byte, error) {
 	if err != nil {
 		return nil, input("an agent would refuse this release, and nothing was changed: %v", err)
 	}
-	e.verified(r)
-	if c.Out == "" {
-		return bundle, nil
+	if err := e.verified(r); err != nil || c.Out == "" {
+		return bundle, err
 	}
 	if err := os.WriteFile(c.Out, bundle, 0o644); err != nil {
 		return nil, input("the bundle cannot be written: %v", err)

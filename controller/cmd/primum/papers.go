@@ -61,27 +61,39 @@ func (c *advisoryReadCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	read, products, affected, medical := 0, 0, 0, 0
+	type document struct {
+		File     string `json:"file"`
+		Products int    `json:"products"`
+	}
+	read, products, affected, medical := []document{}, 0, 0, 0
 	var failed []string
 	for _, name := range names {
 		text, err := bounded(name, advisory.MaxSize)
 		if err != nil {
-			return err
+			failed = append(failed, err.Error())
+			continue
 		}
 		a, err := advisory.Read(filepath.Base(name), text)
 		if err != nil {
 			failed = append(failed, err.Error())
 			continue
 		}
-		read++
 		products += len(a.Products)
 		affected += len(a.Affected)
 		if a.Medical {
 			medical++
 		}
-		e.say("%s %d", filepath.Base(name), len(a.Products))
+		read = append(read, document{filepath.Base(name), len(a.Products)})
 	}
-	e.say("%d of %d files read, %d of them medical; %d products, %d of them affected.", read, len(names), medical, products, affected)
+	err = e.data(map[string]any{"files": read, "read": len(read), "medical": medical, "products": products, "affected": affected, "failed": failed}, func() {
+		for _, d := range read {
+			e.say("%s %d", d.File, d.Products)
+		}
+		e.say("%d of %d files read, %d of them medical; %d products, %d of them affected.", len(read), len(names), medical, products, affected)
+	})
+	if err != nil {
+		return err
+	}
 	if len(failed) > 0 {
 		return input("%d files were not read: %s", len(failed), strings.Join(failed, "; "))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -47,14 +48,40 @@ func escapedLines(doc string) string {
 	return strings.Join(lines, "\n")
 }
 
-// say prints one line; every text in it is made safe.
+// say prints one line; every text in it is made safe. Where JSON was asked for, the lines of a command that
+// has no document of its own are kept for one (flush).
 func (e *env) say(format string, args ...any) {
 	for i, a := range args {
 		if s, ok := a.(string); ok {
 			args[i] = plain(s)
 		}
 	}
+	if e.json {
+		e.said = append(e.said, fmt.Sprintf(format, args...))
+		return
+	}
 	fmt.Fprintf(e.out, format+"\n", args...)
+}
+
+// flush prints what was said, where JSON was asked for.
+func (e *env) flush() {
+	if len(e.said) > 0 {
+		_ = e.data(map[string][]string{"said": e.said}, nil) // standard output is gone: nothing more to say
+		e.said = nil
+	}
+}
+
+// data is show for a document that is no message of the controller.
+func (e *env) data(v any, text func()) error {
+	if !e.json {
+		text()
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, err = fmt.Fprintln(e.out, escaped(string(b)))
+	}
+	return err
 }
 
 // show prints an answer as JSON where that was asked for, else by the function.

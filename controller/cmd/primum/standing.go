@@ -37,8 +37,7 @@ func (c *keyNewCommand) Run(e *env) error {
 	if err := os.WriteFile(c.Out+".pub", []byte(permit.FormatPublic(pub)+"\n"), 0o644); err != nil {
 		return err
 	}
-	e.say("%s", permit.FormatPublic(pub))
-	return nil
+	return e.data(map[string]string{"file": c.Out, "publicKey": permit.FormatPublic(pub)}, func() { e.say("%s", permit.FormatPublic(pub)) })
 }
 
 type standingCommands struct {
