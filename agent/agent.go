@@ -53,7 +53,7 @@ type Agent struct {
 	log       *slog.Logger
 
 	trust   *trust.Store
-	secrets *secret.Store
+	secrets *secret.Key
 	plugins *pluginhost.Host
 	dialer  wire.Dialer
 	leases  whereabouts.Leases

@@ -62,9 +62,10 @@ var proven = sync.OnceValue(func() confine.Proof { return sandbox.Prove(context.
 // processes.
 type testAgent struct {
 	*Agent
-	t      *testing.T
-	papers *papertest.Papers
-	stop   func()
+	t       *testing.T
+	papers  *papertest.Papers
+	secrets []*controlv1.Secret // that come with each order
+	stop    func()
 }
 
 // newAgent makes an agent that holds the papers, a lease, a credential and an address proof; bend
@@ -91,9 +92,6 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if a.secrets, err = secret.Open(filepath.Join(dir, "secrets")); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.secrets.Set("*", seal(t, a.secrets.PublicKey(), "*", community), 1); err != nil {
-		t.Fatal(err)
-	}
 	if err := a.openJournal(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +102,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if a.plugins, err = pluginhost.Start(t.Context(), pluginhost.Config{Binaries: builtins, Dir: sockets, Confinement: proven(), Log: log}); err != nil {
 		t.Fatal(err)
 	}
-	h := &testAgent{Agent: a, t: t, papers: p}
+	h := &testAgent{Agent: a, t: t, papers: p, secrets: []*controlv1.Secret{forAll(t, a.secrets.PublicKey(), community)}}
 	if bend != nil {
 		bend(h)
 	}
@@ -127,7 +125,13 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	return h
 }
 
-func seal(t *testing.T, public []byte, device, plain string) []byte {
+// forAll is a community for every device, as an order brings it.
+func forAll(t *testing.T, public []byte, community string) *controlv1.Secret {
+	t.Helper()
+	return &controlv1.Secret{Device: "*", Kind: controlv1.Secret_KIND_COMMUNITY, Version: 1, Sealed: seal(t, public, "primum secret 1", "*", community)}
+}
+
+func seal(t *testing.T, public []byte, info, device, plain string) []byte {
 	t.Helper()
 	point, err := ecdh.X25519().NewPublicKey(public)
 	if err != nil {
@@ -137,7 +141,7 @@ func seal(t *testing.T, public []byte, device, plain string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enc, s, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte("primum secret 1"))
+	enc, s, err := hpke.NewSender(pk, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +191,7 @@ func (h *testAgent) lease(d time.Duration) {
 // order hands over one permit.
 func (h *testAgent) order(raw []byte) {
 	h.t.Helper()
-	o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: h.papers.Digest[:], Permits: [][]byte{raw}}
+	o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: h.papers.Digest[:], Permits: [][]byte{raw}, Secrets: h.secrets}
 	if _, err := (*local)(h.Agent).Order(o); err != nil {
 		h.t.Fatal(err)
 	}

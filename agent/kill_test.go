@@ -46,6 +46,7 @@ type life struct {
 	Plan      []byte
 	Permits   [][]byte
 	Builtins  []pluginhost.Binary
+	Secret    *controlv1.Secret
 }
 
 // live is the agent that is killed: the whole agent but for the uplink, on a directory that its
@@ -83,7 +84,7 @@ func live(path string) error {
 	local.Holds(&controlv1.HoldState{})
 	a.guard.SetLease(guard.Lease{Until: bootTime() + time.Minute, DurableLSN: 1 << 60, Wall: time.Now(), Boot: bootTime()})
 	for i := 0; i < len(l.Permits); i += 100 {
-		o := &controlv1.WorkOrder{Order: fmt.Sprintf("o%d", i/100), Epoch: l.Epoch, Plan: l.Plan, Permits: l.Permits[i:min(i+100, len(l.Permits))]}
+		o := &controlv1.WorkOrder{Order: fmt.Sprintf("o%d", i/100), Epoch: l.Epoch, Plan: l.Plan, Permits: l.Permits[i:min(i+100, len(l.Permits))], Secrets: []*controlv1.Secret{l.Secret}}
 		if _, err := local.Order(o); err != nil {
 			return err
 		}
@@ -139,15 +140,13 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := secrets.Set("*", seal(t, secrets.PublicKey(), "*", community), 1); err != nil {
-		t.Fatal(err)
-	}
+	sealedFor := forAll(t, secrets.PublicKey(), community)
 	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
 	ids := map[int]permit.ID{}
 	var newest uint64
 	for n := range kills {
 		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
-			Signature: p.Signature, Plan: p.Digest[:], Builtins: builtins}
+			Signature: p.Signature, Plan: p.Digest[:], Builtins: builtins, Secret: sealedFor}
 		for i, item := range p.Plan.Items {
 			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
 				if id, ok := ids[i]; ok {

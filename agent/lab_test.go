@@ -101,15 +101,10 @@ func labRun(t *testing.T, approved time.Duration) (lab.Report, map[string][]evid
 		if err := os.WriteFile(a.leases.Path, leaseText.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, device := range []string{"*"} {
-			if err := a.secrets.Set(device, seal(t, a.secrets.PublicKey(), device, h.Community()), 2); err != nil {
-				t.Fatal(err)
-			}
-		}
 	})
 	a.hand()
 	permits := p.Permits(t)
-	o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: p.Digest[:], Permits: permits}
+	o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: p.Digest[:], Permits: permits, Secrets: []*controlv1.Secret{forAll(t, a.Agent.secrets.PublicKey(), h.Community())}}
 	if _, err := (*local)(a.Agent).Order(o); err != nil {
 		t.Fatal(err)
 	}

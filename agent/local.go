@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/secret"
 	"primum/agent/internal/task"
 	"primum/agent/internal/trust"
 	"primum/agent/internal/uplink"
@@ -164,7 +165,7 @@ func (l *local) Order(o *controlv1.WorkOrder) (uint64, error) {
 			records = append(records, refusal(o.GetOrder(), uint32(i), "", r, now))
 			continue
 		}
-		tasks = append(tasks, &pending{task: t, order: o.GetOrder(), ordinal: uint32(i)})
+		tasks = append(tasks, &pending{task: t, order: o.GetOrder(), ordinal: uint32(i), credential: credentialFor(t, o.GetSecrets())})
 	}
 	lsn, err := a.note(records...)
 	if err != nil {
@@ -206,8 +207,40 @@ func (l *local) Cancel(order string) {
 	a.queue = keep
 }
 
+// Secret tries whether a credential opens, and keeps nothing of it.
 func (l *local) Secret(s *controlv1.Secret) error {
-	return l.agent().secrets.Set(s.GetDevice(), s.GetSealed(), s.GetVersion())
+	c, err := l.agent().secrets.Open(sealed(s))
+	if err != nil {
+		return err
+	}
+	c.Clear()
+	return nil
+}
+
+func sealed(s *controlv1.Secret) secret.Sealed {
+	kind := map[controlv1.Secret_Kind]secret.Kind{controlv1.Secret_KIND_COMMUNITY: secret.Community, controlv1.Secret_KIND_USM: secret.USM}[s.GetKind()]
+	return secret.Sealed{Device: s.GetDevice(), Kind: kind, Version: s.GetVersion(), Box: s.GetSealed()}
+}
+
+// credentialFor picks what a task needs out of what came with its order: the device's own, else the one for
+// every device; nil when the question needs none or none came.
+func credentialFor(t task.Task, all []*controlv1.Secret) *secret.Sealed {
+	q := t.Query()
+	if q.Kind() != list.SNMPGet {
+		return nil
+	}
+	kind := secret.Community
+	if q.Spec().SNMPVersion == list.SNMPv3 {
+		kind = secret.USM
+	}
+	var found *secret.Sealed
+	for _, m := range all {
+		s := sealed(m)
+		if s.Kind == kind && (s.Device == t.Device().ID || s.Device == "*" && found == nil) {
+			found = &s
+		}
+	}
+	return found
 }
 
 func (l *local) Lease(sent time.Duration, lease *controlv1.Lease) {

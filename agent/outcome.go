@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 
 	"primum/agent/internal/pluginhost"
 	"primum/agent/internal/task"
@@ -47,7 +48,12 @@ func question(q list.Query, n frame.Nonce) *probev1.Start {
 			ReceivingApplication: s.ReceivingApp, ReceivingFacility: s.ReceivingFac, Time: n.Time.UTC().Format("20060102150405") + "+0000",
 			ControlId: n.ControlID, VersionId: s.HL7Version, ExpectedCode: s.Expect}}}
 	default:
-		return &probev1.Start{Question: &probev1.Start_SnmpGet{SnmpGet: &probev1.SnmpGet{Oids: s.OIDs, RequestId: n.RequestID}}}
+		// Of version 3 a plugin speaks the objects alone, as in version 2c: the agent signs and encrypts.
+		version := probev1.SnmpGet_VERSION_2C
+		if s.SNMPVersion == list.SNMPv1 {
+			version = probev1.SnmpGet_VERSION_1
+		}
+		return &probev1.Start{Question: &probev1.Start_SnmpGet{SnmpGet: &probev1.SnmpGet{Oids: s.OIDs, RequestId: n.RequestID, Version: version}}}
 	}
 }
 
@@ -55,6 +61,17 @@ func question(q list.Query, n frame.Nonce) *probev1.Start {
 // first: a plugin cannot make an answer of a silence (B11). The sorting is that of DESIGN 6.6.
 func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error) evidence.Result {
 	r := evidence.Result{Asked: s.Asked.UTC(), Messages: s.Messages, Octets: s.Octets, TookUS: s.RTT.Microseconds(), Detail: s.Detail}
+	if e := s.Engine; e != nil {
+		r.Engine = &evidence.Engine{ID: hex.EncodeToString(e.ID), Boots: e.Boots, Time: e.Time}
+	}
+	switch {
+	case s.Credential: // S4
+		r.State, r.Reason = evidence.Incident, list.CredentialRefused
+		return r
+	case s.NewEngine: // S7
+		r.State, r.Reason = evidence.Incident, list.EngineChanged
+		return r
+	}
 	switch s.End {
 	case wire.Breach:
 		r.State, r.Reason = evidence.Incident, list.PluginBreach

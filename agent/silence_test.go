@@ -114,7 +114,7 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 				raw = c.raw(raw)
 			}
 			if c.want == "" { // the journal is gone: the order itself is not taken
-				o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: p.Digest[:], Permits: [][]byte{raw}}
+				o := &controlv1.WorkOrder{Order: "o1", Epoch: 1, Plan: p.Digest[:], Permits: [][]byte{raw}, Secrets: h.secrets}
 				if _, err := (*local)(h.Agent).Order(o); err == nil {
 					t.Error("an order was taken without a record")
 				}
@@ -274,7 +274,7 @@ func TestAResetAndARestartForgetNoDevice(t *testing.T) {
 	(*local)(again.Agent).Plan(p.Document, approval)
 	again.hold(0)
 	again.lease(time.Minute)
-	o := &controlv1.WorkOrder{Order: "o1", Epoch: 2, Plan: p.Digest[:], Permits: [][]byte{p.Permit(t, func(pm *permit.Permit) { pm.Epoch = 2 })}}
+	o := &controlv1.WorkOrder{Order: "o1", Epoch: 2, Plan: p.Digest[:], Permits: [][]byte{p.Permit(t, func(pm *permit.Permit) { pm.Epoch = 2 })}, Secrets: again.secrets}
 	if _, err := (*local)(again.Agent).Order(o); err != nil {
 		t.Fatal(err)
 	}

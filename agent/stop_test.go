@@ -10,6 +10,7 @@ import (
 
 	"primum/agent/internal/guard"
 	"primum/agent/internal/papertest"
+	"primum/agent/internal/secret"
 	"primum/agent/internal/task"
 	"primum/agent/internal/wire"
 	controlv1 "primum/proto/control/v1"
@@ -55,7 +56,7 @@ func TestASlowProbeBeginsNothingAfterItsTime(t *testing.T) {
 			h := newAgent(t, p, nil)
 			h.hand()
 			ticket := h.ticket(c.permit)
-			conv, err := h.dialer.Open(ticket, []byte(community), recorder{a: h.Agent})
+			conv, err := h.dialer.Open(ticket, &secret.Credential{Community: []byte(community)}, recorder{a: h.Agent})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/secret"
 	"primum/agent/internal/task"
 	"primum/agent/internal/wire"
 	list "primum/safetylists"
@@ -17,11 +18,12 @@ import (
 
 // pending is a verified task that waits for its turn.
 type pending struct {
-	task    task.Task
-	order   string
-	ordinal uint32
-	receipt uint64 // record that holds its receipt
-	again   time.Time
+	task       task.Task
+	order      string
+	ordinal    uint32
+	credential *secret.Sealed // for this one permit; nil: none came
+	receipt    uint64         // record that holds its receipt
+	again      time.Time
 }
 
 // maxRunning bounds the conversations of one agent at a time.
@@ -80,7 +82,7 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 		switch {
 		case v.Ticket != nil:
 			a.running++
-			visits.Go(func() { a.visit(v.Ticket) })
+			visits.Go(func() { a.visit(v.Ticket, p.credential) })
 		case v.Refusal != nil:
 			if _, err := a.note(refusal(p.order, p.ordinal, p.task.Device().ID, v.Refusal, now)); err != nil {
 				a.log.Error("write refusal to journal", "error", err)
@@ -104,11 +106,17 @@ func (a *Agent) admit(p *pending, now time.Time) guard.Verdict {
 		return guard.Verdict{Refusal: list.Refuse(list.NoPlugin, string(kind))}
 	}
 	if kind == list.SNMPGet {
-		community, ok := a.secrets.Community(p.task.Device().ID)
-		clear(community)
-		if !ok {
+		if p.credential == nil {
 			return guard.Verdict{Refusal: list.Refuse(list.NoSecret, "")}
 		}
+		if a.guard.CredentialRefused(p.credential.Name()) {
+			return guard.Verdict{Refusal: list.Refuse(list.CredentialRefused, "it was refused before, and the device was not asked again")}
+		}
+		c, err := a.secrets.Open(*p.credential)
+		if err != nil {
+			return guard.Verdict{Refusal: list.Refuse(list.NoSecret, err.Error())}
+		}
+		c.Clear()
 	}
 	return a.guard.Admit(p.task, p.receipt, now)
 }
@@ -142,11 +150,11 @@ func (r recorder) Got(at time.Time, message []byte) error {
 var _ wire.Recorder = recorder{}
 
 // visit holds the one conversation of a ticket and writes its outcome.
-func (a *Agent) visit(ticket *guard.Ticket) {
+func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed) {
 	t := ticket.Task()
 	order, ordinal := t.Order()
 	base := evidence.Record{Order: order, Ordinal: ordinal, Permit: t.ID().String(), Device: t.Device().ID}
-	result := a.converse(ticket, recorder{a: a, base: base})
+	result := a.converse(ticket, sealed, recorder{a: a, base: base})
 	out := base
 	out.Kind, out.At, out.Result = evidence.Outcome, time.Now(), &result
 	a.mu.Lock()
@@ -159,17 +167,17 @@ func (a *Agent) visit(ticket *guard.Ticket) {
 }
 
 // converse opens the conversation, lets the plugin speak through it, and closes it.
-func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Result {
+func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, rec wire.Recorder) evidence.Result {
 	t := ticket.Task()
-	var community []byte
-	if t.Query().Kind() == list.SNMPGet {
-		var ok bool
-		if community, ok = a.secrets.Community(t.Device().ID); !ok {
+	var credential *secret.Credential
+	if sealed != nil {
+		var err error
+		if credential, err = a.secrets.Open(*sealed); err != nil {
 			ticket.Done()
-			return evidence.Result{State: evidence.Refused, Reason: list.NoSecret}
+			return evidence.Result{State: evidence.Refused, Reason: list.NoSecret, Detail: err.Error()}
 		}
 	}
-	conv, err := a.dialer.Open(ticket, community, rec)
+	conv, err := a.dialer.Open(ticket, credential, rec)
 	if err != nil {
 		ticket.Done()
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
@@ -193,6 +201,9 @@ func (a *Agent) converse(ticket *guard.Ticket, rec wire.Recorder) evidence.Resul
 	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)
 	result.Sandbox = string(a.plugins.Level())
 	result.Statements = t.Statements()
+	if sealed != nil {
+		result.Credential = sealed.Name()
+	}
 	return result
 }
 

@@ -82,11 +82,13 @@ type Device struct {
 // not registered.
 type Endpoints struct {
 	SNMPPort       uint16 `json:"snmp_port,omitempty"`
+	SNMPVersion    string `json:"snmp_version,omitempty"` // 1 or 3; empty: 2c
 	DICOMPort      uint16 `json:"dicom_port,omitempty"`
 	HL7Port        uint16 `json:"hl7_port,omitempty"`
 	AETitle        string `json:"ae_title,omitempty"`        // called AE title
 	HL7Application string `json:"hl7_application,omitempty"` // MSH-5
 	HL7Facility    string `json:"hl7_facility,omitempty"`    // MSH-6
+	TLSPin         string `json:"tls_pin,omitempty"`         // SHA-256 of the certificate that its services show, in hex
 }
 
 // Port returns the registered port of a kind of question, 0 if none.

@@ -70,6 +70,10 @@ type ruleSpec struct {
 	VersionName string   `yaml:"version_name,omitempty"`
 	HL7Version  string   `yaml:"hl7_version,omitempty"`
 	Expect      string   `yaml:"expect,omitempty"`
+	SNMPVersion string   `yaml:"snmp_version,omitempty" json:",omitempty"` // 1, 2c (the default) or 3
+	Auth        string   `yaml:"auth,omitempty" json:",omitempty"`         // version 3
+	Privacy     string   `yaml:"privacy,omitempty" json:",omitempty"`      // version 3
+	TLS         bool     `yaml:"tls,omitempty" json:",omitempty"`          // only over TLS, to the registered certificate
 }
 
 type identitySpec struct {

@@ -235,7 +235,11 @@ func stops() []string {
 
 // parse checks the rule by filling it with a plausible registration.
 func (r ruleSpec) parse() (QuestionRule, error) {
-	rule := QuestionRule{Kind: r.Kind, OIDs: r.OIDs, CallingAE: r.CallingAE, VersionName: r.VersionName, HL7Version: r.HL7Version, Expect: r.Expect}
+	if r.SNMPVersion == "2c" { // in a file a person may say so; there is one form for programs
+		r.SNMPVersion = SNMPv2c
+	}
+	rule := QuestionRule{Kind: r.Kind, OIDs: r.OIDs, CallingAE: r.CallingAE, VersionName: r.VersionName, HL7Version: r.HL7Version, Expect: r.Expect,
+		SNMPVersion: r.SNMPVersion, Auth: r.Auth, Privacy: r.Privacy, TLS: r.TLS}
 	if r.Port != "site" {
 		var port uint16
 		if _, err := fmt.Sscanf(r.Port, "%d", &port); err != nil || port == 0 || fmt.Sprint(port) != r.Port {
@@ -246,13 +250,14 @@ func (r ruleSpec) parse() (QuestionRule, error) {
 	if rule.Port != 0 && NeverPort(r.Kind.Transport(), rule.Port) {
 		return QuestionRule{}, fmt.Errorf("question: port %d can never be allowed (G13)", rule.Port)
 	}
-	probe := Endpoints{SNMPPort: 161, DICOMPort: 11112, HL7Port: 2575, AETitle: "TITLE", HL7Application: "APP", HL7Facility: "FAC"}
+	probe := Endpoints{SNMPPort: 161, DICOMPort: 11112, HL7Port: 2575, AETitle: "TITLE", HL7Application: "APP", HL7Facility: "FAC", TLSPin: strings.Repeat("0", 64)}
 	q, err := rule.Fill(probe, "SITE")
 	if err != nil {
 		return QuestionRule{}, err
 	}
 	want := q.Spec()
-	if len(want.OIDs) != len(r.OIDs) || want.CallingAE != r.CallingAE || want.VersionName != r.VersionName || want.HL7Version != r.HL7Version || want.Expect != r.Expect {
+	if len(want.OIDs) != len(r.OIDs) || want.CallingAE != r.CallingAE || want.VersionName != r.VersionName || want.HL7Version != r.HL7Version || want.Expect != r.Expect ||
+		want.SNMPVersion != r.SNMPVersion || want.Auth != r.Auth || want.Privacy != r.Privacy || (want.TLSPin != "") != r.TLS {
 		return QuestionRule{}, fmt.Errorf("question: a parameter of another kind than %s is set", r.Kind)
 	}
 	return rule, nil

@@ -12,7 +12,7 @@ type Kind string
 
 // The kinds that are built in.
 const (
-	SNMPGet   Kind = "snmp.get"   // one SNMPv2c GetRequest (RFC 3416 4.2.1)
+	SNMPGet   Kind = "snmp.get"   // one GetRequest of SNMPv1, v2c or v3 (RFC 1157 4.1.2, RFC 3416 4.2.1)
 	DICOMEcho Kind = "dicom.echo" // one association, one C-ECHO, its release (PS3.7 9.1.5)
 	HL7Ack    Kind = "hl7.ack"    // one NMD^N02 in MLLP and its ACK (HL7 v2.5.1 14.3.2)
 )
@@ -48,7 +48,10 @@ type QuerySpec struct {
 	Kind Kind   `json:"kind"` // Required.
 	Port uint16 `json:"port"` // Required. 1 to 65535.
 
-	OIDs []string `json:"oids,omitempty"` // snmp.get: 1 to 16, distinct, in message order
+	OIDs        []string `json:"oids,omitempty"`         // snmp.get: 1 to 16, distinct, in message order
+	SNMPVersion string   `json:"snmp_version,omitempty"` // snmp.get: 1 or 3; empty: 2c
+	Auth        string   `json:"auth,omitempty"`         // snmp.get of version 3: one of AuthProtocols
+	Privacy     string   `json:"privacy,omitempty"`      // snmp.get of version 3: one of PrivacyProtocols; empty: not encrypted
 
 	CalledAE    string `json:"called_ae,omitempty"`    // dicom.echo: title of the device
 	CallingAE   string `json:"calling_ae,omitempty"`   // dicom.echo: our title, registered at the device
@@ -59,7 +62,27 @@ type QuerySpec struct {
 	ReceivingFac string `json:"receiving_fac,omitempty"` // hl7.ack: MSH-6
 	HL7Version   string `json:"hl7_version,omitempty"`   // hl7.ack: MSH-12
 	Expect       string `json:"expect,omitempty"`        // hl7.ack: MSA-1 that counts as the good answer
+
+	// TLSPin is the SHA-256 of the device's certificate (DER), 64 lower-case hex digits. dicom.echo and
+	// hl7.ack: the question goes over TLS to the holder of that certificate or not at all (D10, H13);
+	// empty: not over TLS.
+	TLSPin string `json:"tls_pin,omitempty"`
 }
+
+// SNMP versions of a question.
+const (
+	SNMPv1  = "1"
+	SNMPv2c = "" // the default
+	SNMPv3  = "3"
+)
+
+// AuthProtocols are the authentication protocols that a version 3 question can name (RFC 7860, RFC 3414 6
+// and 7). MD5 is there for devices that know nothing else; an approval has to name it (S8).
+func AuthProtocols() []string { return []string{"SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "MD5"} }
+
+// PrivacyProtocols are the privacy protocols that a version 3 question can name: AES with keys of 128 bits
+// (RFC 3826) and, for devices that know nothing else, DES (RFC 3414 8, S8).
+func PrivacyProtocols() []string { return []string{"AES128", "DES"} }
 
 // MaxOIDs is the cap on objects in one GetRequest (WIRE-RULES 2.2: 16 stay below 484 octets).
 const MaxOIDs = 16
@@ -73,14 +96,14 @@ func ParseQuery(s QuerySpec) (Query, error) {
 	var err error
 	switch s.Kind {
 	case SNMPGet:
-		empty.OIDs = s.OIDs
+		empty.OIDs, empty.SNMPVersion, empty.Auth, empty.Privacy = s.OIDs, s.SNMPVersion, s.Auth, s.Privacy
 		err = checkSNMP(s)
 	case DICOMEcho:
-		empty.CalledAE, empty.CallingAE, empty.VersionName = s.CalledAE, s.CallingAE, s.VersionName
+		empty.CalledAE, empty.CallingAE, empty.VersionName, empty.TLSPin = s.CalledAE, s.CallingAE, s.VersionName, s.TLSPin
 		err = checkDICOM(s)
 	case HL7Ack:
 		empty.Facility, empty.ReceivingApp, empty.ReceivingFac = s.Facility, s.ReceivingApp, s.ReceivingFac
-		empty.HL7Version, empty.Expect = s.HL7Version, s.Expect
+		empty.HL7Version, empty.Expect, empty.TLSPin = s.HL7Version, s.Expect, s.TLSPin
 		err = checkHL7(s)
 	default:
 		return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo or hl7.ack", s.Kind)
@@ -107,10 +130,45 @@ func checkSNMP(s QuerySpec) error {
 			return fmt.Errorf("object identifier %s is named twice", text)
 		}
 	}
+	return checkUSM(s)
+}
+
+// checkUSM holds a version 3 question to named protocols: there is no level without authentication, for a
+// reply that nobody signed proves nothing (S8).
+func checkUSM(s QuerySpec) error {
+	switch s.SNMPVersion {
+	case SNMPv1, SNMPv2c:
+		if s.Auth != "" || s.Privacy != "" {
+			return fmt.Errorf("auth and privacy belong to version 3")
+		}
+	case SNMPv3:
+		if !slices.Contains(AuthProtocols(), s.Auth) {
+			return fmt.Errorf("auth %q: version 3 needs one of %s", s.Auth, strings.Join(AuthProtocols(), " "))
+		}
+		if s.Privacy != "" && !slices.Contains(PrivacyProtocols(), s.Privacy) {
+			return fmt.Errorf("privacy %q: one of %s, or none", s.Privacy, strings.Join(PrivacyProtocols(), " "))
+		}
+	default:
+		return fmt.Errorf("SNMP version %q: 1 or 3, or empty for 2c", s.SNMPVersion)
+	}
+	return nil
+}
+
+// checkPin takes one spelling only, so that equal pins are equal texts.
+func checkPin(pin string) error {
+	if pin == "" {
+		return nil
+	}
+	if len(pin) != 64 || strings.Trim(pin, "0123456789abcdef") != "" {
+		return fmt.Errorf("certificate pin %q: the SHA-256 of the certificate in 64 lower-case hex digits", pin)
+	}
 	return nil
 }
 
 func checkDICOM(s QuerySpec) error {
+	if err := checkPin(s.TLSPin); err != nil {
+		return err
+	}
 	if err := checkAE("called AE title", s.CalledAE); err != nil {
 		return err
 	}
@@ -140,6 +198,9 @@ func checkAE(what, ae string) error {
 }
 
 func checkHL7(s QuerySpec) error {
+	if err := checkPin(s.TLSPin); err != nil {
+		return err
+	}
 	for _, f := range []struct{ what, text string }{
 		{"sending facility (MSH-4)", s.Facility}, {"receiving application (MSH-5)", s.ReceivingApp},
 		{"receiving facility (MSH-6)", s.ReceivingFac},
@@ -173,7 +234,8 @@ func printable(s, without string) bool {
 
 func (s QuerySpec) equal(t QuerySpec) bool {
 	sameOIDs := slices.Equal(s.OIDs, t.OIDs)
-	return sameOIDs && s.Kind == t.Kind && s.Port == t.Port &&
+	return sameOIDs && s.Kind == t.Kind && s.Port == t.Port && s.TLSPin == t.TLSPin &&
+		s.SNMPVersion == t.SNMPVersion && s.Auth == t.Auth && s.Privacy == t.Privacy &&
 		s.CalledAE == t.CalledAE && s.CallingAE == t.CallingAE && s.VersionName == t.VersionName &&
 		s.Facility == t.Facility && s.ReceivingApp == t.ReceivingApp && s.ReceivingFac == t.ReceivingFac &&
 		s.HL7Version == t.HL7Version && s.Expect == t.Expect
@@ -197,16 +259,32 @@ func (q Query) Equal(r Query) bool { return q.spec.equal(r.spec) }
 
 // String is a short form for people, for example "snmp.get of 4 objects on port 161".
 func (q Query) String() string {
+	secured := security(q.spec.SNMPVersion, q.spec.Auth, q.spec.Privacy, q.spec.TLSPin != "")
 	switch q.spec.Kind {
 	case SNMPGet:
-		return fmt.Sprintf("snmp.get of %s on port %d", strings.Join(q.spec.OIDs, " "), q.spec.Port)
+		return fmt.Sprintf("snmp.get of %s on port %d%s", strings.Join(q.spec.OIDs, " "), q.spec.Port, secured)
 	case DICOMEcho:
-		return fmt.Sprintf("dicom.echo to %s as %s on port %d", q.spec.CalledAE, q.spec.CallingAE, q.spec.Port)
+		return fmt.Sprintf("dicom.echo to %s as %s on port %d%s", q.spec.CalledAE, q.spec.CallingAE, q.spec.Port, secured)
 	case HL7Ack:
-		return fmt.Sprintf("hl7.ack to %s at %s on port %d", q.spec.ReceivingApp, q.spec.ReceivingFac, q.spec.Port)
+		return fmt.Sprintf("hl7.ack to %s at %s on port %d%s", q.spec.ReceivingApp, q.spec.ReceivingFac, q.spec.Port, secured)
 	default:
 		return "no question"
 	}
+}
+
+// security says how a question is protected; empty for SNMPv2c and for plain TCP.
+func security(version, auth, privacy string, tls bool) string {
+	switch {
+	case tls:
+		return " over TLS"
+	case version == SNMPv1:
+		return ", version 1"
+	case version == SNMPv3 && privacy == "":
+		return ", version 3, signed with " + auth
+	case version == SNMPv3:
+		return ", version 3, signed with " + auth + " and encrypted with " + privacy
+	}
+	return ""
 }
 
 // MarshalJSON writes the written form.

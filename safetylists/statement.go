@@ -164,6 +164,10 @@ type QuestionRule struct {
 	VersionName string
 	HL7Version  string
 	Expect      string
+	SNMPVersion string
+	Auth        string
+	Privacy     string
+	TLS         bool // only over TLS, to the certificate that the site registered
 
 	text string // for a person
 }
@@ -173,6 +177,10 @@ func (r *QuestionRule) lacks(e Endpoints, facility string) string {
 	switch {
 	case r.Port == 0 && e.Port(r.Kind) == 0:
 		return "the inventory has no port for it"
+	case r.Kind == SNMPGet && r.SNMPVersion != e.SNMPVersion:
+		return "the inventory has another SNMP version than the allowance"
+	case r.TLS && e.TLSPin == "":
+		return "the inventory has no tls_pin, and the allowance is for TLS alone"
 	case r.Kind == DICOMEcho && e.AETitle == "":
 		return "the inventory has no AE title"
 	case r.Kind == HL7Ack && (e.HL7Application == "" || e.HL7Facility == ""):
@@ -191,11 +199,11 @@ func (r *QuestionRule) asks(q Query, e Endpoints, facility string) bool {
 	}
 	switch r.Kind {
 	case SNMPGet:
-		return slices.Equal(s.OIDs, r.OIDs)
+		return slices.Equal(s.OIDs, r.OIDs) && s.SNMPVersion == r.SNMPVersion && s.Auth == r.Auth && s.Privacy == r.Privacy
 	case DICOMEcho:
-		return s.CalledAE == e.AETitle && s.CallingAE == r.CallingAE && s.VersionName == r.VersionName
+		return s.TLSPin == r.pin(e) && s.CalledAE == e.AETitle && s.CallingAE == r.CallingAE && s.VersionName == r.VersionName
 	case HL7Ack:
-		return s.Facility == facility && s.ReceivingApp == e.HL7Application && s.ReceivingFac == e.HL7Facility &&
+		return s.TLSPin == r.pin(e) && s.Facility == facility && s.ReceivingApp == e.HL7Application && s.ReceivingFac == e.HL7Facility &&
 			s.HL7Version == r.HL7Version && s.Expect == r.Expect
 	default:
 		return false
@@ -208,6 +216,7 @@ func (r *QuestionRule) String() string {
 	if r.Port != 0 {
 		port = fmt.Sprintf("port %d", r.Port)
 	}
+	port += security(r.SNMPVersion, r.Auth, r.Privacy, r.TLS)
 	switch r.Kind {
 	case SNMPGet:
 		return fmt.Sprintf("%s of %s on %s", r.Kind, strings.Join(r.OIDs, " "), port)
@@ -224,10 +233,11 @@ func (r QuestionRule) Fill(e Endpoints, facility string) (Query, error) {
 	s := QuerySpec{Kind: r.Kind, Port: r.port(e)}
 	switch r.Kind {
 	case SNMPGet:
-		s.OIDs = r.OIDs
+		s.OIDs, s.SNMPVersion, s.Auth, s.Privacy = r.OIDs, r.SNMPVersion, r.Auth, r.Privacy
 	case DICOMEcho:
-		s.CalledAE, s.CallingAE, s.VersionName = e.AETitle, r.CallingAE, r.VersionName
+		s.CalledAE, s.CallingAE, s.VersionName, s.TLSPin = e.AETitle, r.CallingAE, r.VersionName, r.pin(e)
 	case HL7Ack:
+		s.TLSPin = r.pin(e)
 		s.Facility, s.ReceivingApp, s.ReceivingFac = facility, e.HL7Application, e.HL7Facility
 		s.HL7Version, s.Expect = r.HL7Version, r.Expect
 	}
@@ -240,4 +250,12 @@ func (r *QuestionRule) port(e Endpoints) uint16 {
 		return r.Port
 	}
 	return e.Port(r.Kind)
+}
+
+// pin is the registered certificate, where the allowance is for TLS.
+func (r *QuestionRule) pin(e Endpoints) string {
+	if r.TLS {
+		return e.TLSPin
+	}
+	return ""
 }

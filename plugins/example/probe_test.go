@@ -11,7 +11,7 @@ import (
 )
 
 func question() sdk.SNMPGet {
-	return sdk.SNMPGet{RequestID: 200, OIDs: []string{"1.3.6.1.4.1.99999.1.1.0"}}
+	return sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 200, OIDs: []string{"1.3.6.1.4.1.99999.1.1.0"}}
 }
 
 // pump is what an Acme pump receives and answers, by hand.

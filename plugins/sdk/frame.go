@@ -12,7 +12,11 @@ import (
 func questionOf(s *probev1.Start) (Question, error) {
 	switch q := s.GetQuestion().(type) {
 	case *probev1.Start_SnmpGet:
-		return SNMPGet{OIDs: q.SnmpGet.GetOids(), RequestID: q.SnmpGet.GetRequestId()}, nil
+		version := map[probev1.SnmpGet_Version]SNMPVersion{probev1.SnmpGet_VERSION_1: SNMPv1, probev1.SnmpGet_VERSION_2C: SNMPv2c}[q.SnmpGet.GetVersion()]
+		if version == 0 {
+			return nil, errors.New("the question names no version of SNMP that is known")
+		}
+		return SNMPGet{Version: version, OIDs: q.SnmpGet.GetOids(), RequestID: q.SnmpGet.GetRequestId()}, nil
 	case *probev1.Start_DicomEcho:
 		e := q.DicomEcho
 		if e.GetMessageId() < 1 || e.GetMessageId() > 0xffff {

@@ -2,7 +2,7 @@ package sdk
 
 // Kinds of question that the contract knows.
 const (
-	// KindSNMPGet is one SNMPv2c GetRequest.
+	// KindSNMPGet is one GetRequest of SNMPv1 or v2c.
 	KindSNMPGet = "snmp.get"
 	// KindDICOMEcho is one association with one C-ECHO and its release.
 	KindDICOMEcho = "dicom.echo"
@@ -18,9 +18,21 @@ type Question interface {
 	question()
 }
 
-// SNMPGet asks for objects by GetRequest (RFC 3416 4.2.1). The community stays empty in the message:
-// the agent inserts it after the check, so that no probe ever holds a secret (H-026).
+// SNMPVersion is the version of the messages of a question. The zero value is no version.
+type SNMPVersion int
+
+// The versions that a probe speaks. Version 3 is not among them: the agent alone has the keys of a user. It
+// tells such a question as one of version 2c and hands the reply over in that form.
+const (
+	SNMPv1  SNMPVersion = iota + 1 // RFC 1157
+	SNMPv2c                        // RFC 1901, RFC 3416
+)
+
+// SNMPGet asks for objects by GetRequest (RFC 1157 4.1.2, RFC 3416 4.2.1). The community stays empty in the
+// message: the agent inserts it after the check, so that no probe ever holds a secret (H-026).
 type SNMPGet struct {
+	// Version of the message.
+	Version SNMPVersion
 	// OIDs in dotted form without a leading dot, 1 to 16, in message order.
 	OIDs []string
 	// RequestID, 1 to 2^31-1.

@@ -2,6 +2,8 @@ package snmp
 
 import (
 	"errors"
+
+	"github.com/gosnmp/gosnmp"
 )
 
 // BER tags of a response (RFC 3416 3, X.690).
@@ -13,7 +15,7 @@ const (
 	tagResponse = 0xa2
 )
 
-var errShape = errors.New("the message is not a whole SNMPv2c response")
+var errShape = errors.New("the message is not a whole SNMP response")
 
 // header is what a response says before its objects.
 type header struct{ requestID, errorStatus, errorIndex uint32 }
@@ -22,13 +24,13 @@ type header struct{ requestID, errorStatus, errorIndex uint32 }
 // check must not be: it cuts numbers (an error status of 256 reads as none), takes a value that
 // overruns its frame by one octet, and takes any kind of PDU. Long-form lengths are taken here as well, because
 // real agents send them; whole and exactly nested they must be.
-func envelope(b []byte) (h header, err error) {
+func envelope(want gosnmp.SnmpVersion, b []byte) (h header, err error) {
 	message, rest, ok := element(b, tagSequence)
 	if !ok || len(rest) != 0 {
 		return header{}, errShape
 	}
 	version, message, ok := element(message, tagInteger)
-	if !ok || len(version) != 1 || version[0] != 1 {
+	if !ok || len(version) != 1 || version[0] != byte(want) {
 		return header{}, errShape
 	}
 	_, message, ok = element(message, tagOctets) // blanked by the agent; never looked at (S11)

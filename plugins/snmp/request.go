@@ -38,7 +38,11 @@ func encode(q sdk.SNMPGet) ([]byte, error) {
 		}
 		vars = append(vars, gosnmp.SnmpPDU{Name: oid, Type: gosnmp.Null})
 	}
-	codec := gosnmp.GoSNMP{Version: gosnmp.Version2c}
+	version, err := versionOf(q)
+	if err != nil {
+		return nil, err
+	}
+	codec := gosnmp.GoSNMP{Version: version}
 	// The encoder counts up before it writes.
 	codec.SetRequestID(q.RequestID - 1)
 	out, err := codec.SnmpEncodePacket(gosnmp.GetRequest, vars, 0, 0)
@@ -49,6 +53,17 @@ func encode(q sdk.SNMPGet) ([]byte, error) {
 		return nil, fmt.Errorf("request of %d octets, at most %d are allowed", len(out), maxRequest)
 	}
 	return out, nil
+}
+
+func versionOf(q sdk.SNMPGet) (gosnmp.SnmpVersion, error) {
+	switch q.Version {
+	case sdk.SNMPv1:
+		return gosnmp.Version1, nil
+	case sdk.SNMPv2c:
+		return gosnmp.Version2c, nil
+	default:
+		return 0, fmt.Errorf("version %d of SNMP is not spoken here", q.Version)
+	}
 }
 
 // checkOID takes one spelling only, so that equal objects are equal texts. gosnmp would also take a

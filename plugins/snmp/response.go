@@ -23,7 +23,11 @@ func read(q sdk.SNMPGet, message []byte) sdk.Result {
 	if len(message) > maxResponse {
 		return malformed("the response is longer than a datagram may be")
 	}
-	h, err := envelope(message)
+	version, err := versionOf(q)
+	if err != nil {
+		return malformed(err.Error())
+	}
+	h, err := envelope(version, message)
 	if err != nil {
 		return malformed(err.Error())
 	}
@@ -34,7 +38,7 @@ func read(q sdk.SNMPGet, message []byte) sdk.Result {
 	if h.errorStatus > maxErrorStatus {
 		return malformed("the response carries an unknown error status")
 	}
-	p, err := decode(message)
+	p, err := decode(version, message)
 	if err != nil {
 		return malformed("the response cannot be decoded")
 	}
@@ -50,13 +54,13 @@ func read(q sdk.SNMPGet, message []byte) sdk.Result {
 // decode is gosnmp's decoder with a net under it. Its releases up to 1.36 panicked on malformed
 // packets more than once (S9), and a panic here would end every conversation of the process; the
 // device's octets would then have stopped the checks of other devices (H-023).
-func decode(message []byte) (p *gosnmp.SnmpPacket, err error) {
+func decode(version gosnmp.SnmpVersion, message []byte) (p *gosnmp.SnmpPacket, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, fmt.Errorf("decode response: %v", r)
 		}
 	}()
-	codec := gosnmp.GoSNMP{Version: gosnmp.Version2c}
+	codec := gosnmp.GoSNMP{Version: version}
 	return codec.SnmpDecodePacket(message)
 }
 

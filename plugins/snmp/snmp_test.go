@@ -7,13 +7,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gosnmp/gosnmp"
+
 	"primum/plugins/sdk"
 	"primum/plugins/sdk/sdktest"
 )
 
 // system is the default question: sysDescr.0, sysObjectID.0, sysUpTime.0, sysName.0.
 func system() sdk.SNMPGet {
-	return sdk.SNMPGet{RequestID: 0x12345678, OIDs: []string{
+	return sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 0x12345678, OIDs: []string{
 		"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.2.0", "1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.5.0"}}
 }
 
@@ -47,11 +49,11 @@ func TestRequestIsCanonicalToTheOctet(t *testing.T) {
 		want string
 	}{
 		{"default question", system(), goldenRequest},
-		{"smallest request id", sdk.SNMPGet{RequestID: 1, OIDs: []string{"1.3.6.1.2.1.1.1.0"}},
+		{"smallest request id", sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 1, OIDs: []string{"1.3.6.1.2.1.1.1.0"}},
 			"3020 020101 0400 a019 020101 020100 020100 300e 300c 06082b06010201010100 0500"},
-		{"request id that needs a leading zero", sdk.SNMPGet{RequestID: 128, OIDs: []string{"1.3.6.1"}},
+		{"request id that needs a leading zero", sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 128, OIDs: []string{"1.3.6.1"}},
 			"301c 020101 0400 a015 02020080 020100 020100 3009 3007 06032b0601 0500"},
-		{"largest request id", sdk.SNMPGet{RequestID: 1<<31 - 1, OIDs: []string{"2.999.4294967295"}},
+		{"largest request id", sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 1<<31 - 1, OIDs: []string{"2.999.4294967295"}},
 			"3022 020101 0400 a01b 02047fffffff 020100 020100 300d 300b 0607 8837 8fffffff7f 0500"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -75,7 +77,7 @@ func TestLongRequestHasShortestLengths(t *testing.T) {
 	for _, column := range strings.Fields("2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17") {
 		oids = append(oids, "1.3.6.1.2.1.47.1.1.1.1."+column+".1")
 	}
-	b, err := encode(sdk.SNMPGet{RequestID: 0x12345678, OIDs: oids})
+	b, err := encode(sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 0x12345678, OIDs: oids})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +175,7 @@ const (
 )
 
 func TestResponsesAreJudged(t *testing.T) {
-	q := sdk.SNMPGet{RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0"}}
+	q := sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0"}}
 	good := []string{descr, "0401 41", name, "0401 42"}
 	for _, c := range []struct {
 		name  string
@@ -218,7 +220,7 @@ func overrun(b []byte) []byte { b[len(b)-2]++; return b }
 func withTag(b []byte, tag byte) []byte { b[7] = tag; return b }
 
 func TestMissingObjectIsToldAndMakesNoFact(t *testing.T) {
-	q := sdk.SNMPGet{RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0"}}
+	q := sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0"}}
 	got := read(q, reply(t, "07", "00", "00", descr, "8000", name, "0401 42"))
 	want := sdk.Result{
 		Status: sdk.Answered,
@@ -240,7 +242,7 @@ func TestEntityObjectsBecomeSerialVersionMakerAndModel(t *testing.T) {
 	for _, column := range []string{"9", "10", "11", "12", "13"} {
 		oids = append(oids, "1.3.6.1.2.1.47.1.1.1.1."+column+".1")
 	}
-	got := read(sdk.SNMPGet{RequestID: 7, OIDs: oids}, reply(t, "07", "00", "00", binds...))
+	got := read(sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 7, OIDs: oids}, reply(t, "07", "00", "00", binds...))
 	want := []sdk.Fact{
 		{Field: sdk.FieldVersion, Value: "v0a", Origin: "entPhysicalSoftwareRev.1"},
 		{Field: sdk.FieldSerial, Value: "v0b", Origin: "entPhysicalSerialNum.1"},
@@ -256,7 +258,7 @@ func TestEntityObjectsBecomeSerialVersionMakerAndModel(t *testing.T) {
 }
 
 func TestHostileTextIsMadeSafe(t *testing.T) {
-	q := sdk.SNMPGet{RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0"}}
+	q := sdk.SNMPGet{Version: sdk.SNMPv2c, RequestID: 7, OIDs: []string{"1.3.6.1.2.1.1.1.0"}}
 	hostile := "pump\x1b[31m\r\nlevel=ERROR \u202Eevil\u0085 \xff" + strings.Repeat("a", 300)
 	got := read(q, reply(t, "07", "00", "00", descr, hex.EncodeToString(tlv(0x04, []byte(hostile)))))
 	value := got.Facts[0].Value
@@ -288,7 +290,7 @@ func FuzzRead(f *testing.F) {
 		var r sdk.Result
 		sdktest.Bounded(t, len(b), func() { r = read(q, b) })
 		if r.Status == sdk.Answered {
-			if h, err := envelope(b); err != nil || h.requestID != q.RequestID || h.errorStatus != 0 {
+			if h, err := envelope(gosnmp.Version2c, b); err != nil || h.requestID != q.RequestID || h.errorStatus != 0 {
 				t.Errorf("answered by a response that is not ours: % x", b)
 			}
 		}

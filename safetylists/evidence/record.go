@@ -107,8 +107,10 @@ type Result struct {
 	TookUS     int64       `json:"took_us,omitempty"`
 	Messages   int         `json:"messages,omitempty"`
 	Octets     int         `json:"octets,omitempty"`
-	Plugin     string      `json:"plugin,omitempty"`  // name and version
-	Sandbox    string      `json:"sandbox,omitempty"` // how well the plugin was confined
+	Plugin     string      `json:"plugin,omitempty"`     // name and version
+	Sandbox    string      `json:"sandbox,omitempty"`    // how well the plugin was confined
+	Credential string      `json:"credential,omitempty"` // device, kind and version of the one used, never its content
+	Engine     *Engine     `json:"engine,omitempty"`     // SNMPv3: what the engine has said of itself
 }
 
 // Touched reports whether the device may have received something. Only a task that was refused or stopped
@@ -116,6 +118,13 @@ type Result struct {
 func (r Result) Touched() bool {
 	before := r.State == Refused || r.State == Stopped
 	return !before || r.Messages > 0 || !r.Asked.IsZero()
+}
+
+// Engine is the state of an SNMPv3 engine as a verified reply told it (RFC 3414 2.2).
+type Engine struct {
+	ID    string `json:"id"` // snmpEngineID, hex
+	Boots uint32 `json:"boots"`
+	Time  uint32 `json:"time"` // seconds
 }
 
 // Fact is one claim of identity, with the protocol field it came from.

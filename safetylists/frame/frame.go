@@ -42,17 +42,27 @@ const (
 	MaxHL7In       = 4096
 )
 
-// Messages returns the canonical messages of a question in the order in which they may be sent. The
-// SNMP community is empty: wire inserts it.
+// Messages returns the messages of a question for a person, in the order in which they may be sent. The
+// SNMP community is empty: wire inserts it. Of an SNMPv3 question the last one is shown as it is before wire
+// signs and encrypts it.
 func Messages(q list.Query, n Nonce) ([]Message, error) {
+	if q.Kind() == list.SNMPGet && VersionOf(q) == V3 {
+		return v3Messages(q, n)
+	}
+	return proposals(q, n)
+}
+
+// proposals returns the canonical messages as a plugin has to propose them.
+func proposals(q list.Query, n Nonce) ([]Message, error) {
 	s := q.Spec()
 	switch q.Kind() {
 	case list.SNMPGet:
-		b, err := EncodeGet(s.OIDs, n.RequestID, nil)
+		v := VersionOf(q)
+		b, err := EncodeGet(v.envelope(), s.OIDs, n.RequestID, nil)
 		if err != nil {
 			return nil, err
 		}
-		return []Message{{b, fmt.Sprintf("SNMPv2c GetRequest for %d objects", len(s.OIDs))}}, nil
+		return []Message{{b, getWords(v, s)}}, nil
 	case list.DICOMEcho:
 		rq, err := EncodeAssociateRQ(s.CalledAE, s.CallingAE, s.VersionName)
 		if err != nil {
@@ -79,7 +89,7 @@ func Messages(q list.Query, n Nonce) ([]Message, error) {
 // bytes, requires equality octet for octet, and returns the rebuilt buffer: the caller sends that and
 // never the proposal. It fails with ErrRefused.
 func Check(q list.Query, n Nonce, step int, proposed []byte) (Message, error) {
-	all, err := Messages(q, n)
+	all, err := proposals(q, n)
 	if err != nil {
 		return Message{}, err
 	}
@@ -104,7 +114,7 @@ func parses(q list.Query, n Nonce, step int, proposed []byte) error {
 		if err != nil {
 			return err
 		}
-		return g.matches(s.OIDs, n.RequestID)
+		return g.matches(VersionOf(q), s.OIDs, n.RequestID)
 	case list.DICOMEcho:
 		switch step {
 		case 0:

@@ -182,7 +182,7 @@ func TestDecodersAgreeWithEncodersOnlyOnTheGoldenBytes(t *testing.T) {
 
 func TestCheckResponseBlanksTheCommunityAndHoldsTheRequestID(t *testing.T) {
 	reply := unhex(t, "30 29 02 01 01 04 06 73 65 63 72 65 74 a2 1c 02 04 01 02 03 04 02 01 00 02 01 00 30 0e 30 0c 06 08 2b 06 01 02 01 01 01 00 05 00")
-	got, err := CheckResponse(reply, 0x01020304, []byte("secret"))
+	got, err := CheckResponse(reply, V2c, 0x01020304, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,12 +190,12 @@ func TestCheckResponseBlanksTheCommunityAndHoldsTheRequestID(t *testing.T) {
 		t.Errorf("the community is still in %x", got)
 	}
 	for what, f := range map[string]func() ([]byte, error){
-		"another community":  func() ([]byte, error) { return CheckResponse(reply, 0x01020304, []byte("secreT")) },
-		"another request-id": func() ([]byte, error) { return CheckResponse(reply, 0x01020305, []byte("secret")) },
-		"request-id 0":       func() ([]byte, error) { return CheckResponse(reply, 0, []byte("secret")) },
-		"cut short":          func() ([]byte, error) { return CheckResponse(reply[:20], 0x01020304, []byte("secret")) },
+		"another community":  func() ([]byte, error) { return CheckResponse(reply, V2c, 0x01020304, []byte("secreT")) },
+		"another request-id": func() ([]byte, error) { return CheckResponse(reply, V2c, 0x01020305, []byte("secret")) },
+		"request-id 0":       func() ([]byte, error) { return CheckResponse(reply, V2c, 0, []byte("secret")) },
+		"cut short":          func() ([]byte, error) { return CheckResponse(reply[:20], V2c, 0x01020304, []byte("secret")) },
 		"more after the end": func() ([]byte, error) {
-			return CheckResponse(append(bytes.Clone(reply), 0), 0x01020304, []byte("secret"))
+			return CheckResponse(append(bytes.Clone(reply), 0), V2c, 0x01020304, []byte("secret"))
 		},
 	} {
 		if _, err := f(); !errors.Is(err, ErrReply) {

@@ -16,7 +16,7 @@ func FuzzDecodeGet(f *testing.F) {
 			if err != nil || len(g.OIDs) == 0 {
 				return
 			}
-			again, err := EncodeGet(g.OIDs, g.RequestID, g.Community)
+			again, err := EncodeGet(V2c, g.OIDs, g.RequestID, g.Community)
 			if err != nil || !bytes.Equal(again, b) {
 				t.Errorf("%x decodes, but its canonical form is %x (%v)", b, again, err)
 			}
@@ -68,7 +68,7 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte(goldenNMD))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		alloctest.Bounded(t, b, 4, 64<<10, func() {
-			if got, err := CheckResponse(b, 0x01020304, []byte("secret")); err == nil && bytes.Contains(got[:9], []byte("secret")) {
+			if got, err := CheckResponse(b, V2c, 0x01020304, []byte("secret")); err == nil && bytes.Contains(got[:9], []byte("secret")) {
 				t.Errorf("the community is still in %x", got)
 			}
 			if e, err := ReadPDU(b); err == nil && e == EventNone {

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"primum/agent/internal/task"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
+	"primum/safetylists/frame"
 	"primum/safetylists/release"
 )
 
@@ -111,6 +113,20 @@ func (t *Ticket) Leave(at time.Time) *list.Refusal {
 	return t.g.leave(t.task.Device(), false, at)
 }
 
+// Engine returns what is known of the device's SNMPv3 engine, its clock carried on to a moment; nil when it
+// has never answered. The caller may change it.
+func (t *Ticket) Engine(at time.Time) *frame.Engine {
+	t.g.mu.Lock()
+	defer t.g.mu.Unlock()
+	known, ok := t.g.mem.engines[t.task.Device().ID]
+	id, err := hex.DecodeString(known.said.ID)
+	if !ok || err != nil {
+		return nil
+	}
+	passed := max(0, int64(at.Sub(known.at)/time.Second))
+	return &frame.Engine{ID: id, Boots: known.said.Boots, Time: uint32(min(int64(known.said.Time)+passed, 1<<31-1))}
+}
+
 // Done frees the device for its next conversation, which the gap still keeps away.
 func (t *Ticket) Done() {
 	t.once.Do(func() {
@@ -120,6 +136,14 @@ func (t *Ticket) Done() {
 			delete(t.g.busy, k)
 		}
 	})
+}
+
+// CredentialRefused reports whether a device has not taken the credential of that name before. It is not
+// used again: a second try may lock a device's account or raise an alarm at each (S4, H-027).
+func (g *Guard) CredentialRefused(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mem.refused[name]
 }
 
 // Verdict is the answer to one task: a ticket, a refusal, or a moment to try again.

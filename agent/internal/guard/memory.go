@@ -16,12 +16,19 @@ type memory struct {
 	rest        map[string]time.Time // physical device and question to the end of its rest
 	quarantined map[string]*distress // physical device to what happened to it
 	asked       map[string][]time.Time
+	engines     map[string]engine // device to its SNMPv3 engine (S7)
+	refused     map[string]bool   // credentials that a device did not take (S4)
 	holdVersion uint64
 	epoch       uint64
 }
 
 // askedKept is longer than any budget looks back.
 const askedKept = 48 * time.Hour
+
+type engine struct {
+	said evidence.Engine
+	at   time.Time
+}
 
 type started struct {
 	record evidence.Record
@@ -37,7 +44,8 @@ type distress struct {
 
 func newMemory() memory {
 	return memory{used: map[string]bool{}, open: map[string]started{}, quiet: map[string]time.Time{},
-		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{}}
+		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{},
+		engines: map[string]engine{}, refused: map[string]bool{}}
 }
 
 func restKey(name, query string) string { return name + "\x00" + query }
@@ -74,14 +82,25 @@ func (m *memory) note(r evidence.Record) {
 			m.silence(s.record, r.At.Add(s.gap))
 			delete(m.open, r.Permit)
 		}
-		if ok && r.Result != nil && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
+		wrong := r.Result != nil && r.Result.Reason == list.CredentialRefused // it says nothing against the device
+		if ok && r.Result != nil && !wrong && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
 			d := &distress{s.record.Device, list.Reached(s.record.Device, s.record.Address, s.record.MAC), r.Result.Detail}
 			for _, k := range d.names {
 				m.quarantined[k] = d
 			}
 		}
+		if r.Result == nil {
+			return
+		}
+		if r.Result.Engine != nil {
+			m.engines[r.Device] = engine{*r.Result.Engine, r.At}
+		}
+		if wrong {
+			m.refused[r.Result.Credential] = true
+		}
 	case evidence.Cleared:
 		m.clear(r.Device)
+		delete(m.engines, r.Device) // a person has looked: whoever answers next is the device
 	}
 }
 

@@ -1,9 +1,11 @@
-// Package secret keeps credentials that were sealed to this agent, and opens one for one permit. What
-// is on disk is ciphertext and the agent's own key; nothing here is ever logged, and no plugin sees it
-// (H-026, S11).
+// Package secret opens credentials that were sealed to this agent, one for one permit. The agent keeps
+// nothing but its own key: what is sealed comes with the work that needs it, stays sealed in memory until the
+// conversation begins, and is overwritten after it. Nothing here is ever logged, and no plugin sees it
+// (H-026, S8, S11).
 package secret
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/hpke"
 	"encoding/json"
@@ -12,32 +14,71 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 const (
-	keyFile   = "sealing.key"
-	storeFile = "secrets.json"
-	info      = "primum secret 1"
-	anyDevice = "*"
+	keyFile      = "sealing.key"
+	encapsulated = 32 // DHKEM(X25519) encapsulated key, octets (RFC 9180 7.1)
+	maxPlain     = 1024
 )
 
-type entry struct {
-	Version uint64 `json:"version"`
-	Sealed  []byte `json:"sealed"`
+// Kind says what a credential is. The zero value is none.
+type Kind string
+
+// The kinds, each sealed under its own name so that one cannot be given out for the other.
+const (
+	Community Kind = "community" // of SNMPv1 and v2c
+	USM       Kind = "usm"       // a user of SNMPv3
+)
+
+// info is what HPKE binds the ciphertext to (RFC 9180 5.1), beside the device.
+func (k Kind) info() (string, error) {
+	switch k {
+	case Community:
+		return "primum secret 1", nil
+	case USM:
+		return "primum usm 1", nil
+	default:
+		return "", fmt.Errorf("credential of unknown kind %q", string(k))
+	}
 }
 
-// Store is the agent's sealed credentials. It is safe for concurrent use.
-type Store struct {
-	path string
-	key  hpke.PrivateKey
-
-	mu      sync.Mutex
-	entries map[string]entry // guarded by mu
+// Sealed is a credential that only this agent can open.
+type Sealed struct {
+	Device  string // asset tag, or * for every device without one of its own
+	Kind    Kind
+	Version uint64
+	Box     []byte
 }
 
-// Open reads the key and the credentials in dir, and makes a key at the first start.
-func Open(dir string) (*Store, error) {
+// Name names the credential in a record, without its content.
+func (s Sealed) Name() string { return fmt.Sprintf("%s %s %d", s.Device, s.Kind, s.Version) }
+
+// Credential is what a device asks for. Clear it after use.
+type Credential struct {
+	Community []byte
+	User      User
+}
+
+// User is a user of SNMPv3 (RFC 3414 2.1).
+type User struct {
+	Name    []byte
+	Auth    []byte // pass phrase, at least 8 octets (RFC 3414 11.2)
+	Privacy []byte // pass phrase; empty: the user does not encrypt
+}
+
+// Clear overwrites it.
+func (c *Credential) Clear() {
+	for _, b := range [][]byte{c.Community, c.User.Name, c.User.Auth, c.User.Privacy} {
+		clear(b)
+	}
+}
+
+// Key is the agent's sealing key. It is safe for concurrent use.
+type Key struct{ key hpke.PrivateKey }
+
+// Open reads the key in dir, and makes one at the first start.
+func Open(dir string) (*Key, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open secrets: %w", err)
 	}
@@ -56,94 +97,67 @@ func Open(dir string) (*Store, error) {
 	case err == nil:
 		key, err = kem.NewPrivateKey(raw)
 	}
+	clear(raw)
 	if err != nil {
 		return nil, fmt.Errorf("open sealing key: %w", err)
 	}
-	s := &Store{path: filepath.Join(dir, storeFile), key: key, entries: map[string]entry{}}
-	b, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &s.entries)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open secrets: %w", err)
-	}
-	return s, nil
+	return &Key{key}, nil
 }
 
 // PublicKey returns the key that credentials are sealed to, 32 octets.
-func (s *Store) PublicKey() []byte { return s.key.PublicKey().Bytes() }
+func (k *Key) PublicKey() []byte { return k.key.PublicKey().Bytes() }
 
-// Set takes one sealed credential. It fails when it does not open, and then keeps the one before.
-func (s *Store) Set(device string, sealed []byte, version uint64) error {
-	if _, err := s.open(device, sealed); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if have, ok := s.entries[device]; ok && have.Version > version {
-		return nil
-	}
-	before, had := s.entries[device]
-	s.entries[device] = entry{version, sealed}
-	b, err := json.Marshal(s.entries)
-	if err == nil {
-		tmp := s.path + ".new"
-		if err = os.WriteFile(tmp, b, 0o600); err == nil {
-			err = os.Rename(tmp, s.path)
-		}
-	}
+// Open opens a credential. The error names the device and says nothing of the content.
+func (k *Key) Open(s Sealed) (*Credential, error) {
+	plain, err := k.open(s)
 	if err != nil {
-		delete(s.entries, device)
-		if had {
-			s.entries[device] = before
+		return nil, fmt.Errorf("the secret for %s was not sealed to this agent as a %s", s.Device, s.Kind)
+	}
+	if s.Kind == Community {
+		if len(plain) == 0 || len(plain) > 32 { // WIRE-RULES 2.2; RFC 3584 leaves it open
+			return nil, fmt.Errorf("the secret for %s has %d octets; 1 to 32 are allowed", s.Device, len(plain))
 		}
-		return fmt.Errorf("keep secret: %w", err)
+		return &Credential{Community: plain}, nil
 	}
-	return nil
-}
-
-// Community opens the credential of a device: its own, or the one for every device. The caller
-// overwrites it after use. ok is false when there is none.
-func (s *Store) Community(device string) (community []byte, ok bool) {
-	s.mu.Lock()
-	name := device
-	e, found := s.entries[device]
-	if !found {
-		name = anyDevice
-		e, found = s.entries[anyDevice]
-	}
-	s.mu.Unlock()
-	if !found {
-		return nil, false
-	}
-	plain, err := s.open(name, e.Sealed)
-	return plain, err == nil
-}
-
-// open checks the size of a community too (RFC 3584 leaves it open; WIRE-RULES 2.2 has 1 to 32).
-func (s *Store) open(device string, sealed []byte) ([]byte, error) {
-	plain, err := openSealed(s.key, device, sealed)
+	defer clear(plain)
+	u, err := readUser(plain)
 	if err != nil {
-		return nil, fmt.Errorf("the secret for %s was not sealed to this agent", device)
+		return nil, fmt.Errorf("the secret for %s: %w", s.Device, err)
 	}
-	if len(plain) == 0 || len(plain) > 32 {
-		return nil, fmt.Errorf("the secret for %s has %d octets; 1 to 32 are allowed", device, len(plain))
-	}
-	return plain, nil
+	return &Credential{User: u}, nil
 }
 
-const encapsulated = 32 // DHKEM(X25519) encapsulated key, octets (RFC 9180 7.1)
-
-func openSealed(key hpke.PrivateKey, device string, sealed []byte) ([]byte, error) {
-	if len(sealed) < encapsulated {
-		return nil, fmt.Errorf("cut short")
-	}
-	r, err := hpke.NewRecipient(sealed[:encapsulated], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info))
+func (k *Key) open(s Sealed) ([]byte, error) {
+	info, err := s.Kind.info()
 	if err != nil {
 		return nil, err
 	}
-	return r.Open([]byte(device), sealed[encapsulated:])
+	if len(s.Box) < encapsulated || len(s.Box) > maxPlain {
+		return nil, fmt.Errorf("%d octets are no sealed secret", len(s.Box))
+	}
+	r, err := hpke.NewRecipient(s.Box[:encapsulated], k.key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info))
+	if err != nil {
+		return nil, err
+	}
+	return r.Open([]byte(s.Device), s.Box[encapsulated:])
+}
+
+// readUser reads the sealed form of a user: JSON with user, auth and privacy.
+func readUser(plain []byte) (User, error) {
+	var u struct {
+		User    string `json:"user"`
+		Auth    string `json:"auth"`
+		Privacy string `json:"privacy"`
+	}
+	d := json.NewDecoder(bytes.NewReader(plain))
+	d.DisallowUnknownFields()
+	switch err := d.Decode(&u); {
+	case err != nil: // the decoder's words may hold a piece of the text
+		return User{}, errors.New("it is not a user with user, auth and privacy")
+	case u.User == "" || len(u.User) > 32:
+		return User{}, errors.New("a user name has 1 to 32 octets")
+	case len(u.Auth) < 8 || u.Privacy != "" && len(u.Privacy) < 8:
+		return User{}, errors.New("a pass phrase has at least 8 octets (RFC 3414 11.2)")
+	}
+	return User{[]byte(u.User), []byte(u.Auth), []byte(u.Privacy)}, nil
 }

@@ -271,7 +271,7 @@ func (s *link) read(ctx context.Context, stream grpc.BidiStreamingClient[control
 		case *controlv1.ControllerMessage_CancelOrder:
 			s.local.Cancel(k.CancelOrder.GetOrder())
 		case *controlv1.ControllerMessage_Secret:
-			ack := &controlv1.SecretAck{Device: k.Secret.GetDevice(), Version: k.Secret.GetVersion()}
+			ack := &controlv1.SecretAck{Device: k.Secret.GetDevice(), Version: k.Secret.GetVersion(), Kind: k.Secret.GetKind()}
 			if setErr := s.local.Secret(k.Secret); setErr != nil {
 				ack.Error = setErr.Error()
 			}

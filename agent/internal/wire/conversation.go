@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/secret"
 	list "primum/safetylists"
 	"primum/safetylists/frame"
 )
@@ -41,6 +42,10 @@ type Summary struct {
 	Connected bool
 	Event     frame.Event // last DICOM event
 	Ack       frame.Ack   // HL7
+
+	Engine     *frame.Engine // SNMPv3: what the engine has said of itself, verified
+	NewEngine  bool          // another engine answers than the one known here (S7)
+	Credential bool          // the device does not take the credential (S4)
 }
 
 // Recorder is told of each message after its last octet was sent, and of each reply; secrets are
@@ -53,15 +58,16 @@ type Recorder interface {
 // Conversation is one conversation with one device: one datagram and its reply, one association, or
 // one MLLP block and its acknowledgment. It is used by one goroutine.
 type Conversation struct {
-	d         *Dialer
-	ticket    *guard.Ticket
-	nonce     frame.Nonce
-	community []byte
-	rec       Recorder
-	conn      net.Conn
-	deadline  time.Time // of the whole conversation
-	step      int       // next message
-	s         Summary
+	d          *Dialer
+	ticket     *guard.Ticket
+	nonce      frame.Nonce
+	credential *secret.Credential // SNMP
+	keys       *keys              // SNMPv3, once the engine is known
+	rec        Recorder
+	conn       net.Conn
+	deadline   time.Time // of the whole conversation
+	step       int       // next message
+	s          Summary
 }
 
 // Reply is one whole message of the device.
@@ -94,39 +100,54 @@ func (c *Conversation) Exchange(ctx context.Context, proposed []byte) (Reply, er
 	if err != nil {
 		return Reply{}, c.breach(err.Error())
 	}
-	if c.s.Messages >= c.ticket.Limits().Messages {
-		return Reply{}, c.breach("more messages than the budget has")
-	}
-	now := c.d.now()
-	if r := c.ticket.Leave(now); r != nil && !takenOut(controlEnd) {
-		if c.isRelease() { // DESIGN 6.7: at most one release and FIN, within 1 s
-			c.deadline = now.Add(time.Second)
-		} else {
-			return Reply{}, c.halt(r)
-		}
-	}
-	if r := c.late(now); r != nil && !takenOut(controlEnd) {
-		return Reply{}, r
-	}
-	if c.conn == nil {
-		if err := c.dial(ctx); err != nil {
-			return Reply{}, c.broken(ctx, err)
-		}
-		// The way to the device may have taken seconds, in which a hold or the end may have come (H-035).
-		if r := c.ticket.Leave(c.d.now()); r != nil && !takenOut(controlEnd) {
-			return Reply{}, c.halt(r)
-		}
-	}
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }) // it fails with the connection
-	defer stop()
-	if err := c.send(msg); err != nil {
-		return Reply{}, c.broken(ctx, err)
-	}
-	reply, err := c.receive()
+	reply, err := c.exchange(ctx, q, msg)
 	if err != nil {
 		return Reply{}, c.broken(ctx, err)
 	}
 	return reply, nil
+}
+
+func (c *Conversation) exchange(ctx context.Context, q list.Query, msg frame.Message) (Reply, error) {
+	if q.Kind() == list.SNMPGet && frame.VersionOf(q) == frame.V3 {
+		return c.secured(ctx, msg)
+	}
+	stop, err := c.may(ctx)
+	if err != nil {
+		return Reply{}, err
+	}
+	defer stop()
+	if err := c.send(msg); err != nil {
+		return Reply{}, err
+	}
+	return c.receive()
+}
+
+// may asks for leave to send the next message, and dials before the first one. Until stop is called the end
+// of ctx breaks the exchange off.
+func (c *Conversation) may(ctx context.Context) (stop func() bool, err error) {
+	if c.s.Messages >= c.ticket.Limits().Messages {
+		return nil, c.halt(list.Refuse(list.BudgetSpent, "the approved number of messages is used up"))
+	}
+	now := c.d.now()
+	if r := c.ticket.Leave(now); r != nil && !takenOut(controlEnd) {
+		if !c.isRelease() {
+			return nil, c.halt(r)
+		}
+		c.deadline = now.Add(time.Second) // DESIGN 6.7: at most one release and FIN, within 1 s
+	}
+	if err := c.late(now); err != nil && !takenOut(controlEnd) {
+		return nil, err
+	}
+	if c.conn == nil {
+		if err := c.dial(ctx); err != nil {
+			return nil, err
+		}
+		// The way to the device may have taken seconds, in which a hold or the end may have come (H-035).
+		if r := c.ticket.Leave(c.d.now()); r != nil && !takenOut(controlEnd) {
+			return nil, c.halt(r)
+		}
+	}
+	return context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) }), nil // it fails with the connection
 }
 
 // late refuses a message that the probe proposes after its time: after the cap, or the first one after the
@@ -161,17 +182,26 @@ func (c *Conversation) isRelease() bool {
 
 // send writes one message with one write (G4). The community goes in here, after the check.
 func (c *Conversation) send(msg frame.Message) error {
-	out, blank := msg.Bytes, msg.Bytes
+	out := msg.Bytes
 	if c.ticket.Task().Query().Kind() == list.SNMPGet {
 		get, err := frame.DecodeGet(msg.Bytes)
 		if err != nil && !takenOut(controlBytes) {
 			return c.end(Local, err.Error())
 		}
-		if out, err = frame.EncodeGet(get.OIDs, get.RequestID, c.community); err != nil {
+		if out, err = frame.EncodeGet(get.Version, get.OIDs, get.RequestID, c.credential.Community); err != nil {
 			return c.end(Local, err.Error())
 		}
 		defer clear(out)
 	}
+	if err := c.write(out, msg.Words, msg.Bytes); err != nil {
+		return err
+	}
+	c.step++
+	return nil
+}
+
+// write puts one message on the wire with one write, and into the record as blank has it.
+func (c *Conversation) write(out []byte, words string, blank []byte) error {
 	if err := c.conn.SetDeadline(c.stepDeadline()); err != nil {
 		return c.end(Local, err.Error())
 	}
@@ -182,13 +212,12 @@ func (c *Conversation) send(msg frame.Message) error {
 	c.s.Last = c.d.now()
 	c.s.Messages++
 	c.s.Octets += len(out)
-	if recErr := c.rec.Sent(c.s.Last, msg.Words, blank); recErr != nil {
+	if recErr := c.rec.Sent(c.s.Last, words, blank); recErr != nil {
 		return c.end(Local, recErr.Error())
 	}
 	if err != nil {
 		return c.failed(err)
 	}
-	c.step++
 	return nil
 }
 
@@ -208,7 +237,7 @@ func (c *Conversation) receive() (Reply, error) {
 	case list.SNMPGet:
 		raw, err = readDatagram(c.conn)
 		if err == nil {
-			shown, err = frame.CheckResponse(raw, c.nonce.RequestID, c.community)
+			shown, err = frame.CheckResponse(raw, frame.VersionOf(c.ticket.Task().Query()), c.nonce.RequestID, c.credential.Community)
 		}
 		clear(raw)
 	case list.DICOMEcho:
@@ -228,18 +257,27 @@ func (c *Conversation) receive() (Reply, error) {
 	if err != nil {
 		return Reply{}, c.failed(err)
 	}
-	at := c.d.now()
-	elapsed := at.Sub(c.s.Last)
-	c.s.Replies++
-	c.s.RTT = max(c.s.RTT, elapsed)
-	if err := c.rec.Got(at, shown); err != nil {
-		return Reply{}, c.end(Local, err.Error())
+	elapsed, err := c.got(shown)
+	if err != nil {
+		return Reply{}, err
 	}
 	last, err := c.advance()
 	if err != nil {
 		return Reply{}, err
 	}
 	return Reply{shown, elapsed, last}, nil
+}
+
+// got counts a reply and writes it into the record.
+func (c *Conversation) got(shown []byte) (elapsed time.Duration, err error) {
+	at := c.d.now()
+	elapsed = at.Sub(c.s.Last)
+	c.s.Replies++
+	c.s.RTT = max(c.s.RTT, elapsed)
+	if err := c.rec.Got(at, shown); err != nil {
+		return 0, c.end(Local, err.Error())
+	}
+	return elapsed, nil
 }
 
 // advance is the state machine of the conversation after a reply (D4).

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/secret"
 	list "primum/safetylists"
 	"primum/safetylists/frame"
 )
@@ -48,8 +49,8 @@ func (d *Dialer) now() time.Time {
 }
 
 // Open makes the conversation of a ticket. Nothing is sent and nothing is dialled before the first
-// Exchange. community is used for SNMP alone and is overwritten by Close.
-func (d *Dialer) Open(t *guard.Ticket, community []byte, rec Recorder) (*Conversation, error) {
+// Exchange. The credential is used for SNMP alone, nil otherwise, and is overwritten by Close.
+func (d *Dialer) Open(t *guard.Ticket, credential *secret.Credential, rec Recorder) (*Conversation, error) {
 	var r [12]byte
 	if _, err := rand.Read(r[:]); err != nil {
 		return nil, fmt.Errorf("open conversation: %w", err)
@@ -60,7 +61,10 @@ func (d *Dialer) Open(t *guard.Ticket, community []byte, rec Recorder) (*Convers
 	if deadline.After(t.Task().Closes()) {
 		deadline = t.Task().Closes()
 	}
-	return &Conversation{d: d, ticket: t, nonce: n, community: community, rec: rec, deadline: deadline}, nil
+	if credential == nil {
+		credential = &secret.Credential{}
+	}
+	return &Conversation{d: d, ticket: t, nonce: n, credential: credential, rec: rec, deadline: deadline}, nil
 }
 
 // dial makes the one attempt to reach the one address.
@@ -141,7 +145,10 @@ func quiet(network, _ string, raw syscall.RawConn) error {
 // that goes on without the caller. No reset is ever sent from here. The ticket is given back.
 func (c *Conversation) Close() {
 	defer c.ticket.Done()
-	clear(c.community)
+	c.credential.Clear()
+	if c.keys != nil {
+		c.keys.clear()
+	}
 	if c.conn == nil {
 		return
 	}

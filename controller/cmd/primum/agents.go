@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"crypto/ecdh"
-	"crypto/hpke"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	adminv1 "primum/proto/admin/v1"
@@ -105,86 +101,4 @@ func writeMode(path, text string, mode os.FileMode) error {
 	}
 	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
-}
-
-type secretCommands struct {
-	Set secretSetCommand `cmd:"" help:"Give an agent the SNMP read community of a device, sealed so that only the agent can open it."`
-}
-
-type secretSetCommand struct {
-	Agent  string `required:"" help:"Agent."`
-	Device string `xor:"for" required:"" help:"Asset tag."`
-	Any    bool   `xor:"for" required:"" help:"Every device of the agent without a community of its own."`
-	File   string `required:"" help:"File with the community, or - for standard input. It is never an argument."`
-}
-
-// Run seals and sends. The sealed form is that of primum.control.v1.Secret (RFC 9180).
-func (c *secretSetCommand) Run(e *env) error {
-	var text []byte
-	var err error
-	if c.File == "-" {
-		text, err = io.ReadAll(io.LimitReader(e.in, 1024))
-	} else {
-		text, err = os.ReadFile(c.File)
-	}
-	if err != nil {
-		return input("the community cannot be read: %v", err)
-	}
-	defer clear(text)
-	text = bytes.TrimRight(text, "\r\n")
-	if len(text) < 1 || len(text) > 32 {
-		return input("the community has %d octets; 1 to 32 are allowed", len(text))
-	}
-	device := tag(c.Device)
-	if c.Any {
-		device = "*"
-	}
-	cl, err := e.dial()
-	if err != nil {
-		return err
-	}
-	all, err := agents(cl)
-	if err != nil {
-		return err
-	}
-	for _, a := range all {
-		if a.GetName() != within("agents", c.Agent) {
-			continue
-		}
-		if len(a.GetSealingKey()) == 0 {
-			return input("agent %s has no key to seal to; it has not enrolled yet", c.Agent)
-		}
-		sealed, err := seal(a.GetSealingKey(), device, text)
-		if err != nil {
-			return err
-		}
-		r, err := call(adminv1.NewAgentAdminServiceClient(cl.conn).SetSecret, &adminv1.SetSecretRequest{Agent: a.GetName(), Device: device, Sealed: sealed})
-		if err != nil {
-			return err
-		}
-		return e.show(r, func() {
-			e.say("The community for %s was sealed to %s (version %d).", device, a.GetName(), r.GetVersion())
-		})
-	}
-	return input("there is no agent %s; enrol it first", c.Agent)
-}
-
-func seal(key []byte, device string, text []byte) ([]byte, error) {
-	pub, err := ecdh.X25519().NewPublicKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("the agent's sealing key: %w", err)
-	}
-	k, err := hpke.NewDHKEMPublicKey(pub)
-	if err != nil {
-		return nil, fmt.Errorf("the agent's sealing key: %w", err)
-	}
-	enc, s, err := hpke.NewSender(k, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte("primum secret 1"))
-	if err != nil {
-		return nil, fmt.Errorf("seal secret: %w", err)
-	}
-	sealed, err := s.Seal([]byte(device), text)
-	if err != nil {
-		return nil, fmt.Errorf("seal secret: %w", err)
-	}
-	return append(enc, sealed...), nil
 }

@@ -14,12 +14,12 @@ import (
 )
 
 // opened is what the agent does with a sealed credential (RFC 9180, primum.control.v1.Secret).
-func opened(t *testing.T, key hpke.PrivateKey, device string, sealed []byte) (string, error) {
+func opened(t *testing.T, key hpke.PrivateKey, info, device string, sealed []byte) (string, error) {
 	t.Helper()
 	if len(sealed) < 32 {
 		t.Fatalf("%d octets", len(sealed))
 	}
-	r, err := hpke.NewRecipient(sealed[:32], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte("primum secret 1"))
+	r, err := hpke.NewRecipient(sealed[:32], key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,10 +55,10 @@ func TestACommunityIsSealedToTheAgentForTheDeviceAndNeverPrinted(t *testing.T) {
 		if r.GetAgent() != "agents/a" || r.GetDevice() != c.device {
 			t.Errorf("%s: for %s of %s", name, r.GetDevice(), r.GetAgent())
 		}
-		if got, err := opened(t, key, c.device, r.GetSealed()); err != nil || got != canary {
+		if got, err := opened(t, key, "primum secret 1", c.device, r.GetSealed()); err != nil || got != canary {
 			t.Errorf("%s: opens as %q: %v", name, got, err)
 		}
-		if _, err := opened(t, key, "10-2", r.GetSealed()); err == nil {
+		if _, err := opened(t, key, "primum secret 1", "10-2", r.GetSealed()); err == nil {
 			t.Errorf("%s: it opens for another device", name)
 		}
 		if strings.Contains(out+complaints, canary) || strings.Contains(string(r.GetSealed()), canary) {
@@ -89,6 +89,36 @@ func TestACommunityIsNotTakenFromAnArgumentNorInAWrongSize(t *testing.T) {
 	for _, m := range s.asked() {
 		if _, ok := m.(*adminv1.SetSecretRequest); ok {
 			t.Error("a secret was sent")
+		}
+	}
+}
+
+// H-026: a user of SNMPv3 is sealed under a name of its own, so that it opens as nothing else.
+func TestAUserOfSNMPv3IsSealedAsAUserAlone(t *testing.T) {
+	key, err := hpke.DHKEM(ecdh.X25519()).GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, answers{"SetSecret": says(&adminv1.SetSecretResponse{Version: 4}),
+		"ListAgents": says(&adminv1.ListAgentsResponse{Agents: []*adminv1.Agent{{Name: "agents/a", SealingKey: key.PublicKey().Bytes()}}})})
+	set := []string{"secret", "set", "--agent", "a", "--device", "10-1", "--user", "--file", "-"}
+	out, complaints, code := s.primum(strings.NewReader("reader\ncanary-auth\ncanary-priv\n"), set...)
+	want(t, "a user", out+complaints, code, exitDone, "The user for 10-1")
+	r := one[*adminv1.SetSecretRequest](t, s)
+	if r.GetKind() != adminv1.SetSecretRequest_KIND_USM {
+		t.Errorf("kind %s", r.GetKind())
+	}
+	if got, err := opened(t, key, "primum usm 1", "10-1", r.GetSealed()); err != nil || got != `{"user":"reader","auth":"canary-auth","privacy":"canary-priv"}` {
+		t.Errorf("opens as %q: %v", got, err)
+	}
+	if _, err := opened(t, key, "primum secret 1", "10-1", r.GetSealed()); err == nil {
+		t.Error("it opens as a community")
+	}
+	for in, says := range map[string]string{"reader\n": "1 lines", "reader\nshort\n": "at least 8", "\ncanary-auth\n": "0 octets", "a\nb\nc\nd\n": "4 lines"} {
+		_, complaints, code := s.primum(strings.NewReader(in), set...)
+		want(t, in, complaints, code, exitUsage, says)
+		if strings.Contains(complaints, "canary") {
+			t.Errorf("%q: the complaint holds the secret", in)
 		}
 	}
 }

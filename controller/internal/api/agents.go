@@ -74,11 +74,20 @@ func (s *agentService) SetSecret(ctx context.Context, r *adminv1.SetSecretReques
 			return nil, s.failed(err, "device "+device)
 		}
 	}
-	// encapsulated key 32, tag 16, and a community of 1 to 32 octets
-	if n := len(r.GetSealed()); n < 32+16+1 || n > 32+16+32 {
-		return nil, bad("the sealed secret has %d octets; it is not one community", n)
+	kind, most := "", 0
+	switch r.GetKind() {
+	case adminv1.SetSecretRequest_KIND_COMMUNITY:
+		kind, most = store.SecretCommunity, 32
+	case adminv1.SetSecretRequest_KIND_USM:
+		kind, most = store.SecretUSM, 512
+	default:
+		return nil, bad("the kind of the secret is missing: a community, or a user of SNMPv3")
 	}
-	version, err := s.Store.PutSecret(ctx, store.Secret{Agent: agent, Device: device, Sealed: r.GetSealed()}, s.act(ctx, "set secret", "agents/"+agent+" "+device))
+	const overhead = 32 + 16 // encapsulated key and tag
+	if n := len(r.GetSealed()); n <= overhead || n > overhead+most {
+		return nil, bad("the sealed secret has %d octets; it is not one %s", n, kind)
+	}
+	version, err := s.Store.PutSecret(ctx, store.Secret{Agent: agent, Device: device, Kind: kind, Sealed: r.GetSealed()}, s.act(ctx, "set secret", "agents/"+agent+" "+device))
 	if err != nil {
 		return nil, s.failed(err, "agent "+agent)
 	}

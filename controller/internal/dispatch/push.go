@@ -38,11 +38,11 @@ func (ses *session) push(ctx context.Context) error {
 		return err
 	}
 	for _, x := range secrets {
-		if ses.secrets[x.Device] >= x.Version {
+		if ses.secrets[x.Kind+" "+x.Device] >= x.Version {
 			continue
 		}
-		ses.secrets[x.Device] = x.Version
-		m := &controlv1.Secret{Device: x.Device, Sealed: x.Sealed, Version: x.Version}
+		ses.secrets[x.Kind+" "+x.Device] = x.Version
+		m := sealed(x)
 		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Secret{Secret: m}}); err != nil {
 			return err
 		}
@@ -258,6 +258,10 @@ func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []
 	if _, err := rand.Read(id[:]); err != nil {
 		return false, fmt.Errorf("name order: %w", err)
 	}
+	secrets, err := ses.credentials(ctx, l.plan, items)
+	if err != nil {
+		return false, err
+	}
 	now := ses.Now()
 	o := approve.Order{ID: "orders/" + hex.EncodeToString(id[:]), Agent: ses.agent, Epoch: ses.epoch, Plan: l.plan, Digest: l.digest}
 	papers, ids, err := ses.Minter.Mint(o, items, now)
@@ -276,6 +280,6 @@ func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []
 		return false, err
 	}
 	ses.Bell.Ring()
-	m := &controlv1.WorkOrder{Order: o.ID, Epoch: ses.epoch, Plan: l.digest[:], Permits: papers}
+	m := &controlv1.WorkOrder{Order: o.ID, Epoch: ses.epoch, Plan: l.digest[:], Permits: papers, Secrets: secrets}
 	return true, ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_WorkOrder{WorkOrder: m}})
 }

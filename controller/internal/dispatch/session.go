@@ -228,7 +228,7 @@ func (ses *session) hear(ctx context.Context, m *fromAgent) error {
 		if ack.GetError() != "" {
 			ses.Log.Error("the agent cannot open a secret", "agent", ses.agent, "device", ack.GetDevice(), "why", ack.GetError())
 		}
-		return ses.Store.AckSecret(ctx, ses.agent, ack.GetDevice(), ack.GetVersion(), ack.GetError())
+		return ses.Store.AckSecret(ctx, store.Secret{Agent: ses.agent, Device: ack.GetDevice(), Kind: kindOf(ack.GetKind()), Version: ack.GetVersion()}, ack.GetError())
 	}
 	return nil
 }

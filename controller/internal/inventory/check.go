@@ -66,6 +66,7 @@ func check(cells map[string]string) []Problem {
 		}
 	}
 	checkSNMP(cells, add)
+	checkPin(cells, add)
 	checkTitles(cells, add)
 	checkPeople(cells, add)
 	return out
@@ -87,6 +88,20 @@ func checkSNMP(cells map[string]string, add func(string, string, ...any)) {
 	if cells["snmp_port"] != "" && cells["snmp_version"] == "" {
 		add("snmp_version", "there is an snmp_port and no snmp_version")
 	}
+}
+
+// checkPin takes the digest as people copy it: in either case, with or without colons.
+func checkPin(cells map[string]string, add func(string, string, ...any)) {
+	text := cells["tls_pin"]
+	if text == "" {
+		return
+	}
+	pin := strings.ToLower(strings.ReplaceAll(text, ":", ""))
+	if _, err := list.ParseQuery(list.QuerySpec{Kind: list.DICOMEcho, Port: 2762, CalledAE: "A", CallingAE: "B", TLSPin: pin}); err != nil {
+		add("tls_pin", "%s is not the SHA-256 of a certificate: 64 hex digits, as openssl x509 -fingerprint -sha256 prints it", shown(text))
+		return
+	}
+	cells["tls_pin"] = pin
 }
 
 // checkTitles lets the safety list's own vocabulary judge names that go into messages, so that what is

@@ -20,14 +20,16 @@ func (r Row) Device(answer *list.Claim) list.Device {
 		Class: list.Class(r.Cell("risk_class")), MAC: r.Cell("mac"),
 		Endpoints: list.Endpoints{
 			DICOMPort: r.port("dicom_port"), HL7Port: r.port("hl7_port"),
-			AETitle: r.Cell("ae_title"), HL7Application: r.Cell("hl7_application"), HL7Facility: r.Cell("hl7_facility"),
+			AETitle: r.Cell("ae_title"), HL7Application: r.Cell("hl7_application"), HL7Facility: r.Cell("hl7_facility"), TLSPin: r.Cell("tls_pin"),
 		},
 	}
 	if ip := r.Cell("ip"); ip != "" {
 		d.Address, _ = netip.ParseAddr(ip) // checked; a wrong one stays the zero address, which is refused
 	}
-	// the one SNMP question there is speaks version 2c (DESIGN 6.12)
-	if r.Cell("snmp_version") == "2c" {
+	if v := r.Cell("snmp_version"); v != "" {
+		if v != "2c" { // which is what an empty version means to a list
+			d.SNMPVersion = v
+		}
 		if d.SNMPPort = r.port("snmp_port"); d.SNMPPort == 0 {
 			d.SNMPPort = snmpPort
 		}

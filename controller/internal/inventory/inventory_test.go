@@ -30,10 +30,35 @@ func TestParseMakesADevice(t *testing.T) {
 	}
 }
 
-func TestVersion3AloneRegistersNoPortForTheVersion2cQuestion(t *testing.T) {
-	rows, _ := Parse([]byte("asset_tag,manufacturer,model,snmp_version\n1,A,B,3\n"))
-	if d := rows[0].Device(nil); d.SNMPPort != 0 {
-		t.Errorf("port %d is registered", d.SNMPPort)
+// The version that a device is registered with is the only one that it can be asked in; no version, no port.
+func TestADeviceIsRegisteredWithTheSNMPVersionOfItsRow(t *testing.T) {
+	for cell, want := range map[string]list.Endpoints{
+		"":   {},
+		"1":  {SNMPPort: 161, SNMPVersion: list.SNMPv1},
+		"v1": {SNMPPort: 161, SNMPVersion: list.SNMPv1},
+		"2c": {SNMPPort: 161},
+		"3":  {SNMPPort: 161, SNMPVersion: list.SNMPv3},
+	} {
+		rows, problems := Parse([]byte("asset_tag,manufacturer,model,snmp_version\n1,A,B," + cell + "\n"))
+		if len(problems) != 0 {
+			t.Fatalf("%q: %v", cell, problems)
+		}
+		if got := rows[0].Device(nil).Endpoints; got != want {
+			t.Errorf("%q: %+v", cell, got)
+		}
+	}
+}
+
+func TestACertificatePinIsTakenAsPeopleCopyIt(t *testing.T) {
+	const pin = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	for cell, ok := range map[string]bool{pin: true, strings.ToUpper(pin): true, strings.ToUpper(pin[:2] + ":" + pin[2:]): true, pin[1:]: false, "sha256 " + pin: false, strings.Repeat("g", 64): false} {
+		rows, problems := Parse([]byte("asset_tag,manufacturer,model,tls_pin\n1,A,B," + cell + "\n"))
+		if (len(problems) == 0) != ok {
+			t.Errorf("%q: %v", cell, problems)
+		}
+		if ok && rows[0].Device(nil).TLSPin != pin {
+			t.Errorf("%q: %q", cell, rows[0].Device(nil).TLSPin)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at 
 		}
 		// a credential sealed to an earlier key cannot be opened any more; its number stays, for an agent
 		// never takes a smaller one
-		if _, err := change(ctx, tx, `UPDATE secret SET sealed = x'', acked = version, problem = '' WHERE agent = ?`, c.Agent); err != nil {
+		if _, err := change(ctx, tx, `UPDATE credential SET sealed = x'', acked = version, problem = '' WHERE agent = ?`, c.Agent); err != nil {
 			return err
 		}
 		if err := addCertificate(ctx, tx, c); err != nil {

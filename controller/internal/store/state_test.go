@@ -186,7 +186,7 @@ func TestASecretIsOfferedUntilItIsOnTheAgentAndItsNumberOnlyGrows(t *testing.T) 
 	ctx := t.Context()
 	no(t, s.Enrol(ctx, Certificate{"1", "icu", at(9000)}, make([]byte, 32), at(0)))
 	put := func(sealed string) uint64 {
-		v, err := s.PutSecret(ctx, Secret{Agent: "icu", Device: "A", Sealed: []byte(sealed)}, act(1))
+		v, err := s.PutSecret(ctx, Secret{Agent: "icu", Device: "A", Kind: SecretCommunity, Sealed: []byte(sealed)}, act(1))
 		no(t, err)
 		return v
 	}
@@ -197,24 +197,24 @@ func TestASecretIsOfferedUntilItIsOnTheAgentAndItsNumberOnlyGrows(t *testing.T) 
 		}
 		return string(x[0].Sealed)
 	}
-	_, err := s.PutSecret(ctx, Secret{Agent: "ward", Device: "A", Sealed: []byte("x")}, act(1))
+	_, err := s.PutSecret(ctx, Secret{Agent: "ward", Device: "A", Kind: SecretCommunity, Sealed: []byte("x")}, act(1))
 	is(t, "an agent that is not enrolled", err, ErrNotFound)
 	one := put("one")
-	no(t, s.AckSecret(ctx, "icu", "A", one, "it does not open"))
+	no(t, s.AckSecret(ctx, Secret{Agent: "icu", Device: "A", Kind: SecretCommunity, Version: one}, "it does not open"))
 	if open() != "one" {
 		t.Error("a refused secret is not offered again")
 	}
-	no(t, s.AckSecret(ctx, "icu", "A", one, ""))
+	no(t, s.AckSecret(ctx, Secret{Agent: "icu", Device: "A", Kind: SecretCommunity, Version: one}, ""))
 	if open() != "" {
 		t.Error("an acknowledged secret is offered again")
 	}
 	two := put("two")
-	no(t, s.AckSecret(ctx, "icu", "A", one, ""))
+	no(t, s.AckSecret(ctx, Secret{Agent: "icu", Device: "A", Kind: SecretCommunity, Version: one}, ""))
 	if two <= one || open() != "two" {
 		t.Errorf("an ack of %d for %d: offered %q", one, two, open())
 	}
 	no(t, s.Enrol(ctx, Certificate{"2", "icu", at(9000)}, make([]byte, 32), at(2)))
-	no(t, s.AckSecret(ctx, "icu", "A", two, "it does not open"))
+	no(t, s.AckSecret(ctx, Secret{Agent: "icu", Device: "A", Kind: SecretCommunity, Version: two}, "it does not open"))
 	if open() != "" {
 		t.Error("a secret that nobody can open is offered")
 	}

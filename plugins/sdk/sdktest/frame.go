@@ -12,7 +12,7 @@ func startFrame(q sdk.Question) *probev1.HostFrame {
 	s := &probev1.Start{}
 	switch q := q.(type) {
 	case sdk.SNMPGet:
-		s.Question = &probev1.Start_SnmpGet{SnmpGet: &probev1.SnmpGet{Oids: q.OIDs, RequestId: q.RequestID}}
+		s.Question = &probev1.Start_SnmpGet{SnmpGet: &probev1.SnmpGet{Oids: q.OIDs, RequestId: q.RequestID, Version: probev1.SnmpGet_Version(q.Version)}}
 	case sdk.DICOMEcho:
 		s.Question = &probev1.Start_DicomEcho{DicomEcho: &probev1.DicomEcho{
 			CalledAe: q.CalledAE, CallingAe: q.CallingAE,

@@ -28,6 +28,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Kind of a credential.
+type SetSecretRequest_Kind int32
+
+const (
+	SetSecretRequest_KIND_UNSPECIFIED SetSecretRequest_Kind = 0
+	// Read community of SNMPv1 and v2c.
+	SetSecretRequest_KIND_COMMUNITY SetSecretRequest_Kind = 1
+	// User of SNMPv3.
+	SetSecretRequest_KIND_USM SetSecretRequest_Kind = 2
+)
+
+// Enum value maps for SetSecretRequest_Kind.
+var (
+	SetSecretRequest_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_COMMUNITY",
+		2: "KIND_USM",
+	}
+	SetSecretRequest_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_COMMUNITY":   1,
+		"KIND_USM":         2,
+	}
+)
+
+func (x SetSecretRequest_Kind) Enum() *SetSecretRequest_Kind {
+	p := new(SetSecretRequest_Kind)
+	*p = x
+	return p
+}
+
+func (x SetSecretRequest_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SetSecretRequest_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_admin_v1_admin_proto_enumTypes[0].Descriptor()
+}
+
+func (SetSecretRequest_Kind) Type() protoreflect.EnumType {
+	return &file_admin_v1_admin_proto_enumTypes[0]
+}
+
+func (x SetSecretRequest_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SetSecretRequest_Kind.Descriptor instead.
+func (SetSecretRequest_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61, 0}
+}
+
 type ImportAdvisoryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. Name of the file, for people.
@@ -643,6 +695,8 @@ type Device struct {
 	OutOfUseConfirmedBy    string                 `protobuf:"bytes,24,opt,name=out_of_use_confirmed_by,json=outOfUseConfirmedBy,proto3" json:"out_of_use_confirmed_by,omitempty"`
 	OutOfUseConfirmedUntil *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=out_of_use_confirmed_until,json=outOfUseConfirmedUntil,proto3" json:"out_of_use_confirmed_until,omitempty"`
 	Notes                  string                 `protobuf:"bytes,26,opt,name=notes,proto3" json:"notes,omitempty"`
+	// Optional. SHA-256 of the certificate that the device's services show over TLS, 64 hex digits.
+	TlsPin string `protobuf:"bytes,27,opt,name=tls_pin,json=tlsPin,proto3" json:"tls_pin,omitempty"`
 	// Output. What approved questions have learned.
 	Facts []*Fact `protobuf:"bytes,30,rep,name=facts,proto3" json:"facts,omitempty"`
 	// Output. Where the device's answers differ from the CMMS, as sentences.
@@ -865,6 +919,13 @@ func (x *Device) GetOutOfUseConfirmedUntil() *timestamppb.Timestamp {
 func (x *Device) GetNotes() string {
 	if x != nil {
 		return x.Notes
+	}
+	return ""
+}
+
+func (x *Device) GetTlsPin() string {
+	if x != nil {
+		return x.TlsPin
 	}
 	return ""
 }
@@ -4403,7 +4464,9 @@ type SetSecretRequest struct {
 	// Required. Asset tag, or "*".
 	Device string `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
 	// Required. Sealed to the agent's key; see primum.control.v1.Secret.
-	Sealed        []byte `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Sealed []byte `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	// Required. What it is.
+	Kind          SetSecretRequest_Kind `protobuf:"varint,4,opt,name=kind,proto3,enum=primum.admin.v1.SetSecretRequest_Kind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4457,6 +4520,13 @@ func (x *SetSecretRequest) GetSealed() []byte {
 		return x.Sealed
 	}
 	return nil
+}
+
+func (x *SetSecretRequest) GetKind() SetSecretRequest_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return SetSecretRequest_KIND_UNSPECIFIED
 }
 
 type SetSecretResponse struct {
@@ -4719,7 +4789,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
 	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
 	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
-	"\adevices\x18\a \x01(\rR\adevices\"\xb0\b\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\xc9\b\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -4752,7 +4822,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x14firmware_attested_on\x18\x17 \x01(\tR\x12firmwareAttestedOn\x124\n" +
 	"\x17out_of_use_confirmed_by\x18\x18 \x01(\tR\x13outOfUseConfirmedBy\x12V\n" +
 	"\x1aout_of_use_confirmed_until\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x16outOfUseConfirmedUntil\x12\x14\n" +
-	"\x05notes\x18\x1a \x01(\tR\x05notes\x12+\n" +
+	"\x05notes\x18\x1a \x01(\tR\x05notes\x12\x17\n" +
+	"\atls_pin\x18\x1b \x01(\tR\x06tlsPin\x12+\n" +
 	"\x05facts\x18\x1e \x03(\v2\x15.primum.admin.v1.FactR\x05facts\x12 \n" +
 	"\vdifferences\x18\x1f \x03(\tR\vdifferences\x129\n" +
 	"\n" +
@@ -5045,11 +5116,16 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x0fEnrollmentToken\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x124\n" +
 	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12)\n" +
-	"\x10authority_sha256\x18\x03 \x01(\fR\x0fauthoritySha256\"X\n" +
+	"\x10authority_sha256\x18\x03 \x01(\fR\x0fauthoritySha256\"\xd4\x01\n" +
 	"\x10SetSecretRequest\x12\x14\n" +
 	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x16\n" +
-	"\x06sealed\x18\x03 \x01(\fR\x06sealed\"-\n" +
+	"\x06sealed\x18\x03 \x01(\fR\x06sealed\x12:\n" +
+	"\x04kind\x18\x04 \x01(\x0e2&.primum.admin.v1.SetSecretRequest.KindR\x04kind\">\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eKIND_COMMUNITY\x10\x01\x12\f\n" +
+	"\bKIND_USM\x10\x02\"-\n" +
 	"\x11SetSecretResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\"/\n" +
 	"\x15PublishReleaseRequest\x12\x16\n" +
@@ -5122,189 +5198,192 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
+var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_admin_v1_admin_proto_goTypes = []any{
-	(*ImportAdvisoryRequest)(nil),         // 0: primum.admin.v1.ImportAdvisoryRequest
-	(*ImportAdvisoryResponse)(nil),        // 1: primum.admin.v1.ImportAdvisoryResponse
-	(*Proposal)(nil),                      // 2: primum.admin.v1.Proposal
-	(*ListProposalsRequest)(nil),          // 3: primum.admin.v1.ListProposalsRequest
-	(*ListProposalsResponse)(nil),         // 4: primum.admin.v1.ListProposalsResponse
-	(*DecideProposalRequest)(nil),         // 5: primum.admin.v1.DecideProposalRequest
-	(*ImportDisclosureRequest)(nil),       // 6: primum.admin.v1.ImportDisclosureRequest
-	(*Disclosure)(nil),                    // 7: primum.admin.v1.Disclosure
-	(*Device)(nil),                        // 8: primum.admin.v1.Device
-	(*Fact)(nil),                          // 9: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 10: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 11: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 12: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 13: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 14: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 15: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 16: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 17: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 18: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 19: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 20: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 21: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 22: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 23: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 24: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 25: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 26: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 27: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 28: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 29: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 30: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 31: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 32: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 33: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 34: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 35: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 36: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 37: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 38: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 39: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 40: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 41: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 42: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 43: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 44: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 45: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 46: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 47: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 48: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 49: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 50: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 51: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 52: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 53: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 54: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 55: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 56: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 57: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 58: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 59: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 60: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 61: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 62: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 63: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 64: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 65: primum.admin.v1.ListRelease
-	nil,                                   // 66: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 67: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 68: google.protobuf.Duration
+	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
+	(*ImportAdvisoryRequest)(nil),         // 1: primum.admin.v1.ImportAdvisoryRequest
+	(*ImportAdvisoryResponse)(nil),        // 2: primum.admin.v1.ImportAdvisoryResponse
+	(*Proposal)(nil),                      // 3: primum.admin.v1.Proposal
+	(*ListProposalsRequest)(nil),          // 4: primum.admin.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),         // 5: primum.admin.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),         // 6: primum.admin.v1.DecideProposalRequest
+	(*ImportDisclosureRequest)(nil),       // 7: primum.admin.v1.ImportDisclosureRequest
+	(*Disclosure)(nil),                    // 8: primum.admin.v1.Disclosure
+	(*Device)(nil),                        // 9: primum.admin.v1.Device
+	(*Fact)(nil),                          // 10: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 11: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 12: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 13: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 14: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 15: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 16: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 17: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 18: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 19: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 20: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 21: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 22: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 23: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 24: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 25: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 26: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 27: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 28: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 29: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 30: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 31: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 32: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 33: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 34: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 35: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 36: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 37: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 38: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 39: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 40: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 41: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 42: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 43: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 44: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 45: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 46: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 47: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 48: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 49: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 50: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 51: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 52: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 53: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 54: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 55: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 56: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 57: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 58: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 59: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 60: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 61: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 62: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 63: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 64: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 65: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 66: primum.admin.v1.ListRelease
+	nil,                                   // 67: primum.admin.v1.Run.TasksEntry
+	(*timestamppb.Timestamp)(nil),         // 68: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 69: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	67, // 0: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
-	2,  // 1: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	67, // 2: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	9,  // 3: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	67, // 4: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
-	67, // 5: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	12, // 6: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	8,  // 7: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	18, // 8: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	30, // 9: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	68, // 10: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	67, // 11: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	19, // 12: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	19, // 13: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	28, // 14: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	67, // 15: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	67, // 16: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	29, // 17: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	31, // 18: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	68, // 19: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	30, // 20: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	67, // 21: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	67, // 22: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	35, // 23: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	33, // 24: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	67, // 25: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	67, // 26: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	66, // 27: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	38, // 28: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	45, // 29: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	67, // 30: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	68, // 31: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	9,  // 32: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	45, // 33: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	67, // 34: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	52, // 35: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	67, // 36: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	56, // 37: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	67, // 38: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	67, // 39: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	67, // 40: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	10, // 41: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	13, // 42: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	15, // 43: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	16, // 44: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	20, // 45: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	21, // 46: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	23, // 47: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	24, // 48: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	25, // 49: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	26, // 50: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	32, // 51: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	34, // 52: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	36, // 53: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	39, // 54: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	40, // 55: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	42, // 56: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	43, // 57: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	46, // 58: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	48, // 59: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	49, // 60: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	51, // 61: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	53, // 62: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	55, // 63: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	57, // 64: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	59, // 65: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	61, // 66: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	63, // 67: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	64, // 68: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	0,  // 69: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	3,  // 70: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	5,  // 71: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	6,  // 72: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	11, // 73: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	14, // 74: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	8,  // 75: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	17, // 76: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	19, // 77: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	22, // 78: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	19, // 79: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	28, // 80: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	28, // 81: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	27, // 82: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	28, // 83: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	33, // 84: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	37, // 85: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	38, // 86: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	41, // 87: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	38, // 88: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	44, // 89: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	47, // 90: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	38, // 91: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	50, // 92: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	52, // 93: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	54, // 94: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	52, // 95: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	58, // 96: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	60, // 97: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	62, // 98: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	65, // 99: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	65, // 100: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	1,  // 101: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	4,  // 102: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	2,  // 103: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	7,  // 104: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	73, // [73:105] is the sub-list for method output_type
-	41, // [41:73] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	68, // 0: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	3,  // 1: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
+	68, // 2: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	10, // 3: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	68, // 4: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	68, // 5: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	13, // 6: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	9,  // 7: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	19, // 8: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	31, // 9: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	69, // 10: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	68, // 11: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	20, // 12: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	20, // 13: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	29, // 14: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	68, // 15: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	68, // 16: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	30, // 17: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	32, // 18: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	69, // 19: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	31, // 20: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	68, // 21: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	68, // 22: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	36, // 23: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	34, // 24: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	68, // 25: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	68, // 26: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	67, // 27: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	39, // 28: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	46, // 29: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	68, // 30: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	69, // 31: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	10, // 32: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	46, // 33: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	68, // 34: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	53, // 35: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	68, // 36: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	57, // 37: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	68, // 38: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,  // 39: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	68, // 40: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	68, // 41: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	11, // 42: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	14, // 43: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	16, // 44: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	17, // 45: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	21, // 46: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	22, // 47: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	24, // 48: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	25, // 49: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	26, // 50: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	27, // 51: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	33, // 52: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	35, // 53: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	37, // 54: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	40, // 55: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	41, // 56: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	43, // 57: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	44, // 58: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	47, // 59: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	49, // 60: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	50, // 61: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	52, // 62: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	54, // 63: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	56, // 64: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	58, // 65: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	60, // 66: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	62, // 67: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	64, // 68: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	65, // 69: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	1,  // 70: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	4,  // 71: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	6,  // 72: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	7,  // 73: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	12, // 74: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	15, // 75: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	9,  // 76: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	18, // 77: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	20, // 78: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	23, // 79: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	20, // 80: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	29, // 81: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	29, // 82: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	28, // 83: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	29, // 84: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	34, // 85: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	38, // 86: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	39, // 87: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	42, // 88: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	39, // 89: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	45, // 90: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	48, // 91: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	39, // 92: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	51, // 93: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	53, // 94: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	55, // 95: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	53, // 96: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	59, // 97: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	61, // 98: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	63, // 99: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	66, // 100: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	66, // 101: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	2,  // 102: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	5,  // 103: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	3,  // 104: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	8,  // 105: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	74, // [74:106] is the sub-list for method output_type
+	42, // [42:74] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -5317,13 +5396,14 @@ func file_admin_v1_admin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   9,
 		},
 		GoTypes:           file_admin_v1_admin_proto_goTypes,
 		DependencyIndexes: file_admin_v1_admin_proto_depIdxs,
+		EnumInfos:         file_admin_v1_admin_proto_enumTypes,
 		MessageInfos:      file_admin_v1_admin_proto_msgTypes,
 	}.Build()
 	File_admin_v1_admin_proto = out.File

@@ -245,6 +245,58 @@ func (HoldScope_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_control_v1_control_proto_rawDescGZIP(), []int{23, 0}
 }
 
+// Kind of a credential.
+type Secret_Kind int32
+
+const (
+	Secret_KIND_UNSPECIFIED Secret_Kind = 0
+	// Read community of SNMPv1 and v2c, 1 to 32 octets.
+	Secret_KIND_COMMUNITY Secret_Kind = 1
+	// User of SNMPv3: JSON with the texts user (1 to 32 octets), auth and privacy (pass phrases of at least 8).
+	Secret_KIND_USM Secret_Kind = 2
+)
+
+// Enum value maps for Secret_Kind.
+var (
+	Secret_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_COMMUNITY",
+		2: "KIND_USM",
+	}
+	Secret_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_COMMUNITY":   1,
+		"KIND_USM":         2,
+	}
+)
+
+func (x Secret_Kind) Enum() *Secret_Kind {
+	p := new(Secret_Kind)
+	*p = x
+	return p
+}
+
+func (x Secret_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Secret_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_control_v1_control_proto_enumTypes[4].Descriptor()
+}
+
+func (Secret_Kind) Type() protoreflect.EnumType {
+	return &file_control_v1_control_proto_enumTypes[4]
+}
+
+func (x Secret_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Secret_Kind.Descriptor instead.
+func (Secret_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_control_v1_control_proto_rawDescGZIP(), []int{25, 0}
+}
+
 // EnrollRequest asks for an identity.
 type EnrollRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1726,7 +1778,10 @@ type WorkOrder struct {
 	// Required. SHA-256 of the plan, which was sent before.
 	Plan []byte `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
 	// Required. Permits in canonical form; the place in the list is the ordinal.
-	Permits       [][]byte `protobuf:"bytes,4,rep,name=permits,proto3" json:"permits,omitempty"`
+	Permits [][]byte `protobuf:"bytes,4,rep,name=permits,proto3" json:"permits,omitempty"`
+	// Required where a permit needs one. The credentials for these permits and for nothing else: the agent keeps
+	// none.
+	Secrets       []*Secret `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1785,6 +1840,13 @@ func (x *WorkOrder) GetPlan() []byte {
 func (x *WorkOrder) GetPermits() [][]byte {
 	if x != nil {
 		return x.Permits
+	}
+	return nil
+}
+
+func (x *WorkOrder) GetSecrets() []*Secret {
+	if x != nil {
+		return x.Secrets
 	}
 	return nil
 }
@@ -2174,16 +2236,20 @@ func (x *HoldAck) GetVersion() uint64 {
 	return 0
 }
 
-// Secret hands over one sealed credential. Only the agent can open it.
+// Secret is one sealed credential. Only the agent can open it. By itself it asks the agent whether it can;
+// in a work order it is for the permits of that order.
 type Secret struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. Asset tag, or "*" for every device of the agent without one of its own.
 	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
-	// Required. HPKE ciphertext with its encapsulated key; info is "primum secret 1", the additional
-	// data is the device field.
+	// Required. HPKE ciphertext with its encapsulated key (DHKEM(X25519), HKDF-SHA256, ChaCha20Poly1305); the
+	// additional data is the device field, and info is "primum secret 1" for a community, "primum usm 1" for
+	// a user.
 	Sealed []byte `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`
 	// Required. Grows with every change of this entry.
-	Version       uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Required. What it is.
+	Kind          Secret_Kind `protobuf:"varint,4,opt,name=kind,proto3,enum=primum.control.v1.Secret_Kind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2239,15 +2305,24 @@ func (x *Secret) GetVersion() uint64 {
 	return 0
 }
 
-// SecretAck says that the credential is on the agent, or why not.
+func (x *Secret) GetKind() Secret_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Secret_KIND_UNSPECIFIED
+}
+
+// SecretAck says that the agent can open the credential, or why not.
 type SecretAck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required.
 	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
 	// Required.
 	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Optional. Why it was not taken; empty when taken.
-	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// Optional. Why it cannot be opened; empty when it can.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// Required.
+	Kind          Secret_Kind `protobuf:"varint,4,opt,name=kind,proto3,enum=primum.control.v1.Secret_Kind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2301,6 +2376,13 @@ func (x *SecretAck) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *SecretAck) GetKind() Secret_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Secret_KIND_UNSPECIFIED
 }
 
 var File_control_v1_control_proto protoreflect.FileDescriptor
@@ -2438,12 +2520,13 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\bPaperAck\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\tR\arefused\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"e\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x9a\x01\n" +
 	"\tWorkOrder\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
 	"\x04plan\x18\x03 \x01(\fR\x04plan\x12\x18\n" +
-	"\apermits\x18\x04 \x03(\fR\apermits\"E\n" +
+	"\apermits\x18\x04 \x03(\fR\apermits\x123\n" +
+	"\asecrets\x18\x05 \x03(\v2\x19.primum.control.v1.SecretR\asecrets\"E\n" +
 	"\fOrderReceipt\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12\x1f\n" +
 	"\vjournal_lsn\x18\x02 \x01(\x04R\n" +
@@ -2472,15 +2555,21 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\tKIND_SITE\x10\x03\x12\f\n" +
 	"\bKIND_ALL\x10\x04\"#\n" +
 	"\aHoldAck\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\x04R\aversion\"R\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"\xc6\x01\n" +
 	"\x06Secret\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\x04R\aversion\"S\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x122\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x1e.primum.control.v1.Secret.KindR\x04kind\">\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eKIND_COMMUNITY\x10\x01\x12\f\n" +
+	"\bKIND_USM\x10\x02\"\x87\x01\n" +
 	"\tSecretAck\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error2\xaf\x01\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x122\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x1e.primum.control.v1.Secret.KindR\x04kind2\xaf\x01\n" +
 	"\x11EnrollmentService\x12M\n" +
 	"\x06Enroll\x12 .primum.control.v1.EnrollRequest\x1a!.primum.control.v1.EnrollResponse\x12K\n" +
 	"\x05Renew\x12\x1f.primum.control.v1.RenewRequest\x1a!.primum.control.v1.EnrollResponse2d\n" +
@@ -2499,85 +2588,89 @@ func file_control_v1_control_proto_rawDescGZIP() []byte {
 	return file_control_v1_control_proto_rawDescData
 }
 
-var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_control_v1_control_proto_goTypes = []any{
 	(Hello_Sandbox)(0),            // 0: primum.control.v1.Hello.Sandbox
 	(TaskState_State)(0),          // 1: primum.control.v1.TaskState.State
 	(Paper_Kind)(0),               // 2: primum.control.v1.Paper.Kind
 	(HoldScope_Kind)(0),           // 3: primum.control.v1.HoldScope.Kind
-	(*EnrollRequest)(nil),         // 4: primum.control.v1.EnrollRequest
-	(*RenewRequest)(nil),          // 5: primum.control.v1.RenewRequest
-	(*EnrollResponse)(nil),        // 6: primum.control.v1.EnrollResponse
-	(*AgentMessage)(nil),          // 7: primum.control.v1.AgentMessage
-	(*ControllerMessage)(nil),     // 8: primum.control.v1.ControllerMessage
-	(*Hello)(nil),                 // 9: primum.control.v1.Hello
-	(*TaskState)(nil),             // 10: primum.control.v1.TaskState
-	(*PluginInfo)(nil),            // 11: primum.control.v1.PluginInfo
-	(*Welcome)(nil),               // 12: primum.control.v1.Welcome
-	(*EpochAck)(nil),              // 13: primum.control.v1.EpochAck
-	(*Ready)(nil),                 // 14: primum.control.v1.Ready
-	(*Beat)(nil),                  // 15: primum.control.v1.Beat
-	(*Lease)(nil),                 // 16: primum.control.v1.Lease
-	(*Paper)(nil),                 // 17: primum.control.v1.Paper
-	(*Approval)(nil),              // 18: primum.control.v1.Approval
-	(*Signature)(nil),             // 19: primum.control.v1.Signature
-	(*PaperAck)(nil),              // 20: primum.control.v1.PaperAck
-	(*WorkOrder)(nil),             // 21: primum.control.v1.WorkOrder
-	(*OrderReceipt)(nil),          // 22: primum.control.v1.OrderReceipt
-	(*CancelOrder)(nil),           // 23: primum.control.v1.CancelOrder
-	(*RecordBatch)(nil),           // 24: primum.control.v1.RecordBatch
-	(*RecordAck)(nil),             // 25: primum.control.v1.RecordAck
-	(*HoldState)(nil),             // 26: primum.control.v1.HoldState
-	(*HoldScope)(nil),             // 27: primum.control.v1.HoldScope
-	(*HoldAck)(nil),               // 28: primum.control.v1.HoldAck
-	(*Secret)(nil),                // 29: primum.control.v1.Secret
-	(*SecretAck)(nil),             // 30: primum.control.v1.SecretAck
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(Secret_Kind)(0),              // 4: primum.control.v1.Secret.Kind
+	(*EnrollRequest)(nil),         // 5: primum.control.v1.EnrollRequest
+	(*RenewRequest)(nil),          // 6: primum.control.v1.RenewRequest
+	(*EnrollResponse)(nil),        // 7: primum.control.v1.EnrollResponse
+	(*AgentMessage)(nil),          // 8: primum.control.v1.AgentMessage
+	(*ControllerMessage)(nil),     // 9: primum.control.v1.ControllerMessage
+	(*Hello)(nil),                 // 10: primum.control.v1.Hello
+	(*TaskState)(nil),             // 11: primum.control.v1.TaskState
+	(*PluginInfo)(nil),            // 12: primum.control.v1.PluginInfo
+	(*Welcome)(nil),               // 13: primum.control.v1.Welcome
+	(*EpochAck)(nil),              // 14: primum.control.v1.EpochAck
+	(*Ready)(nil),                 // 15: primum.control.v1.Ready
+	(*Beat)(nil),                  // 16: primum.control.v1.Beat
+	(*Lease)(nil),                 // 17: primum.control.v1.Lease
+	(*Paper)(nil),                 // 18: primum.control.v1.Paper
+	(*Approval)(nil),              // 19: primum.control.v1.Approval
+	(*Signature)(nil),             // 20: primum.control.v1.Signature
+	(*PaperAck)(nil),              // 21: primum.control.v1.PaperAck
+	(*WorkOrder)(nil),             // 22: primum.control.v1.WorkOrder
+	(*OrderReceipt)(nil),          // 23: primum.control.v1.OrderReceipt
+	(*CancelOrder)(nil),           // 24: primum.control.v1.CancelOrder
+	(*RecordBatch)(nil),           // 25: primum.control.v1.RecordBatch
+	(*RecordAck)(nil),             // 26: primum.control.v1.RecordAck
+	(*HoldState)(nil),             // 27: primum.control.v1.HoldState
+	(*HoldScope)(nil),             // 28: primum.control.v1.HoldScope
+	(*HoldAck)(nil),               // 29: primum.control.v1.HoldAck
+	(*Secret)(nil),                // 30: primum.control.v1.Secret
+	(*SecretAck)(nil),             // 31: primum.control.v1.SecretAck
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
 }
 var file_control_v1_control_proto_depIdxs = []int32{
-	9,  // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
-	13, // 1: primum.control.v1.AgentMessage.epoch_ack:type_name -> primum.control.v1.EpochAck
-	15, // 2: primum.control.v1.AgentMessage.beat:type_name -> primum.control.v1.Beat
-	22, // 3: primum.control.v1.AgentMessage.order_receipt:type_name -> primum.control.v1.OrderReceipt
-	24, // 4: primum.control.v1.AgentMessage.record_batch:type_name -> primum.control.v1.RecordBatch
-	28, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
-	20, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
-	30, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
-	12, // 8: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
-	16, // 9: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
-	17, // 10: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
-	21, // 11: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
-	26, // 12: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
-	25, // 13: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
-	23, // 14: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
-	29, // 15: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
-	14, // 16: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
-	10, // 17: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
-	11, // 18: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
-	31, // 19: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
+	10, // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
+	14, // 1: primum.control.v1.AgentMessage.epoch_ack:type_name -> primum.control.v1.EpochAck
+	16, // 2: primum.control.v1.AgentMessage.beat:type_name -> primum.control.v1.Beat
+	23, // 3: primum.control.v1.AgentMessage.order_receipt:type_name -> primum.control.v1.OrderReceipt
+	25, // 4: primum.control.v1.AgentMessage.record_batch:type_name -> primum.control.v1.RecordBatch
+	29, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
+	21, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
+	31, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
+	13, // 8: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
+	17, // 9: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
+	18, // 10: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
+	22, // 11: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
+	27, // 12: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
+	26, // 13: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
+	24, // 14: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
+	30, // 15: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
+	15, // 16: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
+	11, // 17: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
+	12, // 18: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
+	32, // 19: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
 	0,  // 20: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
 	1,  // 21: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
-	31, // 22: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	31, // 23: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
-	31, // 24: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
+	32, // 22: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	32, // 23: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
+	32, // 24: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
 	2,  // 25: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
-	18, // 26: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
-	19, // 27: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
-	19, // 28: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
-	27, // 29: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
-	3,  // 30: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
-	4,  // 31: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
-	5,  // 32: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
-	7,  // 33: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
-	6,  // 34: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
-	6,  // 35: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
-	8,  // 36: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
-	34, // [34:37] is the sub-list for method output_type
-	31, // [31:34] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	19, // 26: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
+	20, // 27: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
+	20, // 28: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
+	30, // 29: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
+	28, // 30: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
+	3,  // 31: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
+	4,  // 32: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
+	4,  // 33: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
+	5,  // 34: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
+	6,  // 35: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
+	8,  // 36: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
+	7,  // 37: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
+	7,  // 38: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
+	9,  // 39: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
+	37, // [37:40] is the sub-list for method output_type
+	34, // [34:37] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_control_v1_control_proto_init() }
@@ -2611,7 +2704,7 @@ func file_control_v1_control_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_v1_control_proto_rawDesc), len(file_control_v1_control_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   2,

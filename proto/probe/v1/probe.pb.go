@@ -32,6 +32,56 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Version of SNMP as a plugin speaks it.
+type SnmpGet_Version int32
+
+const (
+	SnmpGet_VERSION_UNSPECIFIED SnmpGet_Version = 0
+	SnmpGet_VERSION_1           SnmpGet_Version = 1
+	SnmpGet_VERSION_2C          SnmpGet_Version = 2
+)
+
+// Enum value maps for SnmpGet_Version.
+var (
+	SnmpGet_Version_name = map[int32]string{
+		0: "VERSION_UNSPECIFIED",
+		1: "VERSION_1",
+		2: "VERSION_2C",
+	}
+	SnmpGet_Version_value = map[string]int32{
+		"VERSION_UNSPECIFIED": 0,
+		"VERSION_1":           1,
+		"VERSION_2C":          2,
+	}
+)
+
+func (x SnmpGet_Version) Enum() *SnmpGet_Version {
+	p := new(SnmpGet_Version)
+	*p = x
+	return p
+}
+
+func (x SnmpGet_Version) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SnmpGet_Version) Descriptor() protoreflect.EnumDescriptor {
+	return file_probe_v1_probe_proto_enumTypes[0].Descriptor()
+}
+
+func (SnmpGet_Version) Type() protoreflect.EnumType {
+	return &file_probe_v1_probe_proto_enumTypes[0]
+}
+
+func (x SnmpGet_Version) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SnmpGet_Version.Descriptor instead.
+func (SnmpGet_Version) EnumDescriptor() ([]byte, []int) {
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5, 0}
+}
+
 // Reason of an end without a further reply.
 type Closed_Reason int32
 
@@ -80,11 +130,11 @@ func (x Closed_Reason) String() string {
 }
 
 func (Closed_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_probe_v1_probe_proto_enumTypes[0].Descriptor()
+	return file_probe_v1_probe_proto_enumTypes[1].Descriptor()
 }
 
 func (Closed_Reason) Type() protoreflect.EnumType {
-	return &file_probe_v1_probe_proto_enumTypes[0]
+	return &file_probe_v1_probe_proto_enumTypes[1]
 }
 
 func (x Closed_Reason) Number() protoreflect.EnumNumber {
@@ -148,11 +198,11 @@ func (x Result_Status) String() string {
 }
 
 func (Result_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_probe_v1_probe_proto_enumTypes[1].Descriptor()
+	return file_probe_v1_probe_proto_enumTypes[2].Descriptor()
 }
 
 func (Result_Status) Type() protoreflect.EnumType {
-	return &file_probe_v1_probe_proto_enumTypes[1]
+	return &file_probe_v1_probe_proto_enumTypes[2]
 }
 
 func (x Result_Status) Number() protoreflect.EnumNumber {
@@ -585,14 +635,18 @@ func (*Start_DicomEcho) isStart_Question() {}
 
 func (*Start_Hl7Ack) isStart_Question() {}
 
-// SnmpGet is one SNMPv2c GetRequest (RFC 3416 4.2.1). The plugin leaves the community empty: the
-// agent inserts it after the check and blanks it in the reply.
+// SnmpGet is one GetRequest of SNMPv1 (RFC 1157 4.1.2) or v2c (RFC 3416 4.2.1). The plugin leaves the
+// community empty: the agent inserts it after the check and blanks it in the reply. A question of version 3 is
+// told as one of version 2c, and its reply handed over in that envelope: the agent alone holds the keys, signs
+// and encrypts.
 type SnmpGet struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. Object identifiers in dotted form without a leading dot, 1 to 16, in message order.
 	Oids []string `protobuf:"bytes,1,rep,name=oids,proto3" json:"oids,omitempty"`
 	// Required. request-id, 1 to 2^31-1.
-	RequestId     uint32 `protobuf:"varint,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId uint32 `protobuf:"varint,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Required. Version of the message to build.
+	Version       SnmpGet_Version `protobuf:"varint,3,opt,name=version,proto3,enum=primum.probe.v1.SnmpGet_Version" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -639,6 +693,13 @@ func (x *SnmpGet) GetRequestId() uint32 {
 		return x.RequestId
 	}
 	return 0
+}
+
+func (x *SnmpGet) GetVersion() SnmpGet_Version {
+	if x != nil {
+		return x.Version
+	}
+	return SnmpGet_VERSION_UNSPECIFIED
 }
 
 // DicomEcho is one association with one C-ECHO and its release (PS3.8 9.3, PS3.7 9.1.5).
@@ -1266,11 +1327,17 @@ const file_probe_v1_probe_proto_rawDesc = "" +
 	"dicom_echo\x18\x02 \x01(\v2\x1a.primum.probe.v1.DicomEchoH\x00R\tdicomEcho\x122\n" +
 	"\ahl7_ack\x18\x03 \x01(\v2\x17.primum.probe.v1.Hl7AckH\x00R\x06hl7AckB\n" +
 	"\n" +
-	"\bquestion\"<\n" +
+	"\bquestion\"\xbb\x01\n" +
 	"\aSnmpGet\x12\x12\n" +
 	"\x04oids\x18\x01 \x03(\tR\x04oids\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\rR\trequestId\"\x86\x02\n" +
+	"request_id\x18\x02 \x01(\rR\trequestId\x12:\n" +
+	"\aversion\x18\x03 \x01(\x0e2 .primum.probe.v1.SnmpGet.VersionR\aversion\"A\n" +
+	"\aVersion\x12\x17\n" +
+	"\x13VERSION_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tVERSION_1\x10\x01\x12\x0e\n" +
+	"\n" +
+	"VERSION_2C\x10\x02\"\x86\x02\n" +
 	"\tDicomEcho\x12\x1b\n" +
 	"\tcalled_ae\x18\x01 \x01(\tR\bcalledAe\x12\x1d\n" +
 	"\n" +
@@ -1347,50 +1414,52 @@ func file_probe_v1_probe_proto_rawDescGZIP() []byte {
 	return file_probe_v1_probe_proto_rawDescData
 }
 
-var file_probe_v1_probe_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_probe_v1_probe_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_probe_v1_probe_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_probe_v1_probe_proto_goTypes = []any{
-	(Closed_Reason)(0),  // 0: primum.probe.v1.Closed.Reason
-	(Result_Status)(0),  // 1: primum.probe.v1.Result.Status
-	(*HostFrame)(nil),   // 2: primum.probe.v1.HostFrame
-	(*PluginFrame)(nil), // 3: primum.probe.v1.PluginFrame
-	(*Describe)(nil),    // 4: primum.probe.v1.Describe
-	(*Description)(nil), // 5: primum.probe.v1.Description
-	(*Start)(nil),       // 6: primum.probe.v1.Start
-	(*SnmpGet)(nil),     // 7: primum.probe.v1.SnmpGet
-	(*DicomEcho)(nil),   // 8: primum.probe.v1.DicomEcho
-	(*Hl7Ack)(nil),      // 9: primum.probe.v1.Hl7Ack
-	(*Send)(nil),        // 10: primum.probe.v1.Send
-	(*Reply)(nil),       // 11: primum.probe.v1.Reply
-	(*Closed)(nil),      // 12: primum.probe.v1.Closed
-	(*Result)(nil),      // 13: primum.probe.v1.Result
-	(*Fact)(nil),        // 14: primum.probe.v1.Fact
-	(*Vitals)(nil),      // 15: primum.probe.v1.Vitals
-	(*Attribute)(nil),   // 16: primum.probe.v1.Attribute
+	(SnmpGet_Version)(0), // 0: primum.probe.v1.SnmpGet.Version
+	(Closed_Reason)(0),   // 1: primum.probe.v1.Closed.Reason
+	(Result_Status)(0),   // 2: primum.probe.v1.Result.Status
+	(*HostFrame)(nil),    // 3: primum.probe.v1.HostFrame
+	(*PluginFrame)(nil),  // 4: primum.probe.v1.PluginFrame
+	(*Describe)(nil),     // 5: primum.probe.v1.Describe
+	(*Description)(nil),  // 6: primum.probe.v1.Description
+	(*Start)(nil),        // 7: primum.probe.v1.Start
+	(*SnmpGet)(nil),      // 8: primum.probe.v1.SnmpGet
+	(*DicomEcho)(nil),    // 9: primum.probe.v1.DicomEcho
+	(*Hl7Ack)(nil),       // 10: primum.probe.v1.Hl7Ack
+	(*Send)(nil),         // 11: primum.probe.v1.Send
+	(*Reply)(nil),        // 12: primum.probe.v1.Reply
+	(*Closed)(nil),       // 13: primum.probe.v1.Closed
+	(*Result)(nil),       // 14: primum.probe.v1.Result
+	(*Fact)(nil),         // 15: primum.probe.v1.Fact
+	(*Vitals)(nil),       // 16: primum.probe.v1.Vitals
+	(*Attribute)(nil),    // 17: primum.probe.v1.Attribute
 }
 var file_probe_v1_probe_proto_depIdxs = []int32{
-	4,  // 0: primum.probe.v1.HostFrame.describe:type_name -> primum.probe.v1.Describe
-	6,  // 1: primum.probe.v1.HostFrame.start:type_name -> primum.probe.v1.Start
-	11, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
-	12, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
-	5,  // 4: primum.probe.v1.PluginFrame.description:type_name -> primum.probe.v1.Description
-	10, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
-	13, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
-	7,  // 7: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
-	8,  // 8: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
-	9,  // 9: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
-	0,  // 10: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
-	1,  // 11: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
-	14, // 12: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
-	15, // 13: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
-	16, // 14: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
-	2,  // 15: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
-	3,  // 16: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
-	16, // [16:17] is the sub-list for method output_type
-	15, // [15:16] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 0: primum.probe.v1.HostFrame.describe:type_name -> primum.probe.v1.Describe
+	7,  // 1: primum.probe.v1.HostFrame.start:type_name -> primum.probe.v1.Start
+	12, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
+	13, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
+	6,  // 4: primum.probe.v1.PluginFrame.description:type_name -> primum.probe.v1.Description
+	11, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
+	14, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
+	8,  // 7: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
+	9,  // 8: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
+	10, // 9: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
+	0,  // 10: primum.probe.v1.SnmpGet.version:type_name -> primum.probe.v1.SnmpGet.Version
+	1,  // 11: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
+	2,  // 12: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
+	15, // 13: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
+	16, // 14: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
+	17, // 15: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
+	3,  // 16: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
+	4,  // 17: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
+	17, // [17:18] is the sub-list for method output_type
+	16, // [16:17] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_probe_v1_probe_proto_init() }
@@ -1420,7 +1489,7 @@ func file_probe_v1_probe_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_probe_v1_probe_proto_rawDesc), len(file_probe_v1_probe_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
