@@ -43,6 +43,16 @@ func DefaultLimits(k Kind) Limits {
 	}
 }
 
+// defaults are those of the kind, with the messages that the rule's own conversation may take: an SNMPv3 one a
+// discovery, the request and its one repeat (S6).
+func (r QuestionRule) defaults() Limits {
+	l := DefaultLimits(r.Kind)
+	if r.SNMPVersion == SNMPv3 {
+		l.Messages = 3
+	}
+	return l
+}
+
 // LimitsSpec is how a statement writes limits; an empty field takes the default.
 type LimitsSpec struct {
 	Rest     string `yaml:"rest,omitempty"`     // least time between two visits
@@ -53,13 +63,14 @@ type LimitsSpec struct {
 	Messages int    `yaml:"messages,omitempty"` // most messages of one visit
 }
 
-// parse fills the defaults of the kind and refuses what is looser than the hard caps.
-func (s LimitsSpec) parse(k Kind) (Limits, error) {
+// parse fills the defaults of the rule and refuses what is looser than the hard caps.
+func (s LimitsSpec) parse(r QuestionRule) (Limits, error) {
+	k := r.Kind
 	named, err := s.named()
 	if err != nil {
 		return Limits{}, err
 	}
-	l := DefaultLimits(k)
+	l := r.defaults()
 	for _, f := range []struct {
 		name   string
 		is     time.Duration

@@ -175,7 +175,7 @@ func (s statementSpec) parseAllow(st *Statement) error {
 	if err != nil {
 		return err
 	}
-	limits, err := s.Limits.parse(rule.Kind)
+	limits, err := s.Limits.parse(rule)
 	if err != nil {
 		return err
 	}

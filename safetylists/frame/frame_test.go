@@ -21,9 +21,10 @@ func query(t testing.TB, s list.QuerySpec) list.Query {
 
 func goldenQueries(t testing.TB) map[string]list.Query {
 	return map[string]list.Query{
-		"snmp":  query(t, list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()}),
-		"dicom": query(t, list.QuerySpec{Kind: list.DICOMEcho, Port: 104, CalledAE: "ORTHANC", CallingAE: "PRIMUM", VersionName: "PRIMUM_1"}),
-		"hl7":   query(t, list.QuerySpec{Kind: list.HL7Ack, Port: 2575, Facility: "SITE", ReceivingApp: "ENGINE", ReceivingFac: "WARD", HL7Version: "2.5.1", Expect: "AA"}),
+		"snmp":   query(t, list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()}),
+		"snmpv1": query(t, list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs(), SNMPVersion: list.SNMPv1}),
+		"dicom":  query(t, list.QuerySpec{Kind: list.DICOMEcho, Port: 104, CalledAE: "ORTHANC", CallingAE: "PRIMUM", VersionName: "PRIMUM_1"}),
+		"hl7":    query(t, list.QuerySpec{Kind: list.HL7Ack, Port: 2575, Facility: "SITE", ReceivingApp: "ENGINE", ReceivingFac: "WARD", HL7Version: "2.5.1", Expect: "AA"}),
 	}
 }
 
@@ -65,9 +66,10 @@ func goldenAssociate() []byte {
 
 func goldens(t testing.TB) map[string][][]byte {
 	return map[string][][]byte{
-		"snmp":  {unhex(t, goldenGet)},
-		"dicom": {goldenAssociate(), unhex(t, goldenEcho), unhex(t, goldenRelease)},
-		"hl7":   {[]byte(goldenNMD)},
+		"snmp":   {unhex(t, goldenGet)},
+		"snmpv1": {unhex(t, strings.Replace(goldenGet, "02 01 01", "02 01 00", 1))},
+		"dicom":  {goldenAssociate(), unhex(t, goldenEcho), unhex(t, goldenRelease)},
+		"hl7":    {[]byte(goldenNMD)},
 	}
 }
 

@@ -16,7 +16,7 @@ func FuzzDecodeGet(f *testing.F) {
 			if err != nil || len(g.OIDs) == 0 {
 				return
 			}
-			again, err := EncodeGet(V2c, g.OIDs, g.RequestID, g.Community)
+			again, err := EncodeGet(g.Version, g.OIDs, g.RequestID, g.Community)
 			if err != nil || !bytes.Equal(again, b) {
 				t.Errorf("%x decodes, but its canonical form is %x (%v)", b, again, err)
 			}
