@@ -48,7 +48,7 @@ func (s *scripted) Result(e sdk.Ending) sdk.Result { s.ending = e; return s.resu
 
 func TestQuestionsReachTheProbeWhole(t *testing.T) {
 	for _, q := range []sdk.Question{
-		sdk.SNMPGet{OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3"}, RequestID: 1<<31 - 1},
+		sdk.SNMPGet{Version: sdk.SNMPv2c, OIDs: []string{"1.3.6.1.2.1.1.1.0", "1.3"}, RequestID: 1<<31 - 1},
 		sdk.DICOMEcho{CalledAE: "A", CallingAE: "B", ImplementationClassUID: "1.2", ImplementationVersionName: "V", MaxPDULength: 16384, MessageID: 65535},
 		sdk.HL7Ack{SendingApplication: "1", SendingFacility: "2", ReceivingApplication: "3", ReceivingFacility: "4",
 			Time: "5", ControlID: "6", VersionID: "7", ExpectedCode: "8"},
@@ -72,7 +72,7 @@ func TestRepliesAndResultsPassWhole(t *testing.T) {
 		Detail:     strings.Repeat("d", 600),
 		Attributes: []sdk.Attribute{{Name: "a.b", Value: strings.Repeat("ü", 300)}},
 	}}
-	o := sdktest.InProcess(t, s).Ask(t, sdk.SNMPGet{}, sdktest.Peer{
+	o := sdktest.InProcess(t, s).Ask(t, sdk.SNMPGet{Version: sdk.SNMPv2c}, sdktest.Peer{
 		sdktest.Recv([]byte{1}), sdktest.Reply([]byte{9}), sdktest.Recv([]byte{2, 3}), sdktest.Close(sdk.EndClosedByDevice)})
 	want := sdk.Result{
 		Status:     sdk.Declined,
@@ -107,7 +107,7 @@ func TestFaultsOfAProbeEndTheStreamAndClaimNothing(t *testing.T) {
 		"message of 1025":     {next: [][]byte{make([]byte, 1025)}, result: fine},
 		"panic":               {next: [][]byte{{1}}, panics: true, result: fine},
 	} {
-		o := sdktest.InProcess(t, s).Ask(t, sdk.SNMPGet{}, sdktest.Peer{sdktest.Reply([]byte{1})}[:min(1, len(s.next))])
+		o := sdktest.InProcess(t, s).Ask(t, sdk.SNMPGet{Version: sdk.SNMPv2c}, sdktest.Peer{sdktest.Reply([]byte{1})}[:min(1, len(s.next))])
 		if status.Code(o.Err) != codes.Internal || o.Result.Status != 0 {
 			t.Errorf("%s: ended with %v and %v", name, o.Err, o.Result.Status)
 		}

@@ -69,7 +69,7 @@ func (p *ping) Result(e sdk.Ending) sdk.Result {
 
 func conform(t *testing.T, fault string) {
 	sdktest.Conform(t, echo{fault}, sdktest.Example{
-		Question: sdk.SNMPGet{OIDs: []string{"1.3"}, RequestID: 1},
+		Question: sdk.SNMPGet{Version: sdk.SNMPv2c, OIDs: []string{"1.3"}, RequestID: 1},
 		Peer:     sdktest.Peer{sdktest.Reply([]byte("pong"))},
 	})
 }
