@@ -243,6 +243,29 @@ func credentialFor(t task.Task, all []*controlv1.Secret) *secret.Sealed {
 	return found
 }
 
+// Clear takes an approver's word that a device was looked at. It is for one
+// distress: one that was taken before changes nothing, and a later distress needs its own.
+func (l *local) Clear(c *controlv1.Clearance) (reason, detail string) {
+	a := l.agent()
+	sig := trust.Signature{By: c.GetSignature().GetBy(), Sig: c.GetSignature().GetSig()}
+	word, digest, r := a.trust.Clearance(c.GetDocument(), sig, a.id.Name)
+	if r != nil {
+		a.log.Error("clearance refused", "reason", r.Reason, "detail", r.Detail)
+		return string(r.Reason), r.Detail
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.guard.Distressed(word.Device, word.Permit) {
+		return "", "" // cleared before: the answer was lost
+	}
+	rec := evidence.Record{At: time.Now(), Kind: evidence.Cleared, Device: word.Device, Permit: word.Permit, Caller: sig.By, Words: word.Reason, Digest: digest.String()}
+	if _, err := a.note(rec); err != nil {
+		return string(list.JournalFailed), err.Error()
+	}
+	a.log.Warn("a device was cleared", "device", word.Device, "by", sig.By, "reason", word.Reason)
+	return "", ""
+}
+
 func (l *local) Lease(sent time.Duration, lease *controlv1.Lease) {
 	a := l.agent()
 	ttl := min(time.Duration(lease.GetTtlMs())*time.Millisecond, 15*time.Second) // DESIGN 6.8: never longer

@@ -102,7 +102,7 @@ func catalogue() map[Reason]Words {
 		MinInterval:        {notAsked, "The device was asked this lately and is left in peace until its rest time is over.", "Use the last answer, or wait."},
 		BudgetSpent:        {notAsked, "The budget of this caller for today is used up.", "Wait until tomorrow, or have a larger standing approval signed."},
 		DeviceBusy:         {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
-		Quarantined:        {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device and clear it."},
+		Quarantined:        {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device, and clear it with primum devices clear."},
 		AddressUnproven:    {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
 		AddressMoved:       {notAsked, "The address now belongs to something else.", "Find the device and correct its address in the inventory."},
 		AddressOutside:     {notAsked, "The address is not one that this agent may reach.", "Check the address in the inventory and the policy of the agent."},

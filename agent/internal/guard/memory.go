@@ -38,6 +38,7 @@ type started struct {
 // distress is why a device is left alone until a person has cleared it.
 type distress struct {
 	device string   // asset tag that it was asked under
+	permit string   // of the question
 	names  []string // of the physical device
 	why    string
 }
@@ -84,7 +85,7 @@ func (m *memory) note(r evidence.Record) {
 		}
 		wrong := r.Result != nil && r.Result.Reason == list.CredentialRefused // it says nothing against the device
 		if ok && r.Result != nil && !wrong && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
-			d := &distress{s.record.Device, list.Reached(s.record.Device, s.record.Address, s.record.MAC), r.Result.Detail}
+			d := &distress{s.record.Device, r.Permit, list.Reached(s.record.Device, s.record.Address, s.record.MAC), r.Result.Detail}
 			for _, k := range d.names {
 				m.quarantined[k] = d
 			}
@@ -99,19 +100,15 @@ func (m *memory) note(r evidence.Record) {
 			m.refused[r.Result.Credential] = true
 		}
 	case evidence.Cleared:
-		m.clear(r.Device)
+		m.clear(r.Device, r.Permit)
 		delete(m.engines, r.Device) // a person has looked: whoever answers next is the device
 	}
 }
 
-// clear ends the quarantine of a device, under all its names.
-func (m *memory) clear(device string) {
-	d := m.quarantined["id "+device]
-	if d == nil {
-		return
-	}
-	for _, k := range d.names {
-		if m.quarantined[k] == d {
+// clear ends the quarantine of a device after one distress, under all its names.
+func (m *memory) clear(device, permit string) {
+	for k, d := range m.quarantined {
+		if d.device == device && d.permit == permit {
 			delete(m.quarantined, k)
 		}
 	}
@@ -181,4 +178,16 @@ func (g *Guard) ClosePast() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.mem.open)
+}
+
+// Distressed reports whether a device is left alone because of the question of a permit.
+func (g *Guard) Distressed(device, permit string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.mem.quarantined {
+		if d.device == device && d.permit == permit {
+			return true
+		}
+	}
+	return false
 }

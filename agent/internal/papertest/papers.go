@@ -164,6 +164,9 @@ func (p *Papers) Approve(t testing.TB) {
 	}
 }
 
+// Signed is Approver's signature over a paper.
+func (p *Papers) Signed(d permit.Domain, body []byte) []byte { return permit.Sign(d, p.approver, body) }
+
 // staff makes the keys of the list, all in one hand, and its root.
 func (p *Papers) staff(t testing.TB) {
 	t.Helper()

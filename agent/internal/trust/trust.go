@@ -259,6 +259,29 @@ func (s *Store) TakePlan(document []byte, a Approval, at time.Time) *list.Refusa
 	return nil
 }
 
+// Clearance verifies an approver's word about a device, for this agent and the site of the list in use.
+func (s *Store) Clearance(document []byte, sig Signature, agent string) (permit.Clearance, permit.Digest, *list.Refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	refuse := func(r list.Reason, detail string) (permit.Clearance, permit.Digest, *list.Refusal) {
+		return permit.Clearance{}, permit.Digest{}, list.Refuse(r, detail)
+	}
+	if s.current == nil {
+		return refuse(list.NoList, "")
+	}
+	site := s.current.List.Site()
+	c, digest, err := permit.DecodeClearance(document)
+	switch {
+	case err != nil:
+		return refuse(list.PlanNotApproved, err.Error())
+	case signers(site, permit.DomainClearance, document, []Signature{sig}) != 1:
+		return refuse(list.PlanNotApproved, "no approver of the site has signed the clearance")
+	case c.Site != site.Name || c.Agent != agent:
+		return refuse(list.PlanNotApproved, "the clearance is for agent "+c.Agent+" of site "+c.Site)
+	}
+	return c, digest, nil
+}
+
 // signers counts distinct approvers of the site whose signature verifies.
 func signers(site list.Site, d permit.Domain, body []byte, sigs []Signature) int {
 	good := map[string]bool{}

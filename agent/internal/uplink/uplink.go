@@ -32,6 +32,7 @@ type Local interface {
 	Order(*controlv1.WorkOrder) (lsn uint64, err error)
 	Cancel(order string)
 	Secret(*controlv1.Secret) error
+	Clear(*controlv1.Clearance) (reason, detail string)
 	Lease(sent time.Duration, l *controlv1.Lease)
 	Down()
 
@@ -270,6 +271,11 @@ func (s *link) read(ctx context.Context, stream grpc.BidiStreamingClient[control
 			}
 		case *controlv1.ControllerMessage_CancelOrder:
 			s.local.Cancel(k.CancelOrder.GetOrder())
+		case *controlv1.ControllerMessage_Clearance:
+			digest := sha256.Sum256(k.Clearance.GetDocument())
+			ack := &controlv1.ClearanceAck{Digest: digest[:]}
+			ack.Refused, ack.Detail = s.local.Clear(k.Clearance)
+			err = s.send(ctx, &controlv1.AgentMessage{Kind: &controlv1.AgentMessage_ClearanceAck{ClearanceAck: ack}})
 		case *controlv1.ControllerMessage_Secret:
 			ack := &controlv1.SecretAck{Device: k.Secret.GetDevice(), Version: k.Secret.GetVersion(), Kind: k.Secret.GetKind()}
 			if setErr := s.local.Secret(k.Secret); setErr != nil {

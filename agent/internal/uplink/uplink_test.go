@@ -59,11 +59,12 @@ func (a *agent) Order(*controlv1.WorkOrder) (uint64, error) {
 	a.set(func() { a.busy = true })
 	return 2, nil
 }
-func (a *agent) Cancel(string)                         {}
-func (a *agent) Secret(*controlv1.Secret) error        { return errors.New("it does not open") }
-func (a *agent) Lease(time.Duration, *controlv1.Lease) { a.set(func() { a.leases++ }) }
-func (a *agent) Down()                                 { a.set(func() { a.down++ }) }
-func (a *agent) LSN() uint64                           { return 2 }
+func (a *agent) Cancel(string)                               {}
+func (a *agent) Secret(*controlv1.Secret) error              { return errors.New("it does not open") }
+func (a *agent) Clear(*controlv1.Clearance) (string, string) { return "", "" }
+func (a *agent) Lease(time.Duration, *controlv1.Lease)       { a.set(func() { a.leases++ }) }
+func (a *agent) Down()                                       { a.set(func() { a.down++ }) }
+func (a *agent) LSN() uint64                                 { return 2 }
 func (a *agent) Busy() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,6 +11,7 @@ type deviceCommands struct {
 	Import importCommand     `cmd:"" help:"Take a CMMS export: every row, or none."`
 	List   deviceListCommand `cmd:"" help:"List devices."`
 	Show   deviceShowCommand `cmd:"" help:"Show one device, what it answered, and what differs."`
+	Clear  clearCommand      `cmd:"" help:"Say that a device in distress was looked at and may be asked again. Needs the role clinical or admin, and an approver's key."`
 }
 
 type importCommand struct {
@@ -134,6 +135,7 @@ func (c *deviceShowCommand) Run(e *env) error {
 		for _, s := range d.GetFindings() {
 			e.say("  ! %s", s)
 		}
+		e.distresses(d)
 	})
 }
 

@@ -100,6 +100,9 @@ func (s *inventoryService) GetDevice(ctx context.Context, r *adminv1.GetDeviceRe
 	}
 	out := u.proto()
 	out.Findings = written.findings(u.device)
+	if out.Distresses, err = s.distresses(ctx, tag); err != nil {
+		return nil, s.failed(err, "device "+tag)
+	}
 	return out, nil
 }
 

@@ -27,7 +27,7 @@ type Role string
 const (
 	Viewer   Role = "viewer"   // looks
 	Operator Role = "operator" // HTM: devices, approved times, plans, runs
-	Clinical Role = "clinical" // looks, and lifts holds
+	Clinical Role = "clinical" // looks, lifts holds, and clears devices that were in distress
 	Tool     Role = "tool"     // another program: looks, and asks under a standing approval
 	Admin    Role = "admin"    // all of it, and agents, secrets and the safety list
 )
@@ -70,7 +70,7 @@ func May(r Role, method string) bool {
 		"PlanService/CreateStandingApproval", "RunService/CancelRun", "PaperService/ImportAdvisory", "PaperService/ImportDisclosure",
 		"PaperService/DecideProposal":
 		return r == Operator || r == Admin
-	case "HoldService/LiftHold":
+	case "HoldService/LiftHold", "InventoryService/ClearDevice":
 		return r == Clinical || r == Admin
 	case "ProbeService/Probe":
 		return r == Tool || r == Operator || r == Admin

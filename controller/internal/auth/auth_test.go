@@ -18,7 +18,7 @@ import (
 // c clinical, t tool, a admin.
 func may() map[string]string {
 	return map[string]string{
-		"InventoryService/ImportDevices": "oa", "InventoryService/ListDevices": "vocta", "InventoryService/GetDevice": "vocta", "InventoryService/ExplainQuestion": "vocta",
+		"InventoryService/ImportDevices": "oa", "InventoryService/ListDevices": "vocta", "InventoryService/GetDevice": "vocta", "InventoryService/ExplainQuestion": "vocta", "InventoryService/ClearDevice": "ca",
 		"WindowService/CreateWindow": "oa", "WindowService/ListWindows": "vocta", "WindowService/GetWindow": "vocta",
 		"PlanService/CreatePlan": "oa", "PlanService/GetPlan": "vocta", "PlanService/ListPlans": "vocta", "PlanService/ApprovePlan": "oa",
 		"PlanService/CreateStandingApproval": "oa", "PlanService/ListStandingApprovals": "vocta",

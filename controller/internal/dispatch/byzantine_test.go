@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -103,15 +104,16 @@ func connect(t *testing.T, s *Service, cert *x509.Certificate, h *controlv1.Hell
 	return st, ended
 }
 
-// live is a session of an agent that is well, up to the controller's Ready.
-func live(t *testing.T, s *Service, cert *x509.Certificate) (*stream, <-chan error) {
+// live is a session of an agent that is well, after some before it, up to the controller's Ready.
+func live(t *testing.T, s *Service, cert *x509.Certificate, before uint64) (*stream, <-chan error) {
 	t.Helper()
-	st, ended := connect(t, s, cert, &controlv1.Hello{Incarnation: []byte("0123456789abcdef"), JournalLsn: 1})
+	r, _, _ := s.Safety.Current(s.Now())
+	st, ended := connect(t, s, cert, &controlv1.Hello{Incarnation: []byte("0123456789abcdef"), JournalLsn: 1 + before, LastEpoch: before, ListDigest: r.Digest[:], ListTimestamp: r.Timestamp})
 	for {
 		select {
 		case m := <-st.out:
 			if w := m.GetWelcome(); w != nil {
-				st.in <- &fromAgent{Kind: &controlv1.AgentMessage_EpochAck{EpochAck: &controlv1.EpochAck{SessionEpoch: w.GetSessionEpoch(), JournalLsn: 2}}}
+				st.in <- &fromAgent{Kind: &controlv1.AgentMessage_EpochAck{EpochAck: &controlv1.EpochAck{SessionEpoch: w.GetSessionEpoch(), JournalLsn: 2 + before}}}
 			}
 			if m.GetReady() != nil {
 				return st, ended
@@ -153,7 +155,7 @@ func TestAnAgentThatClaimsAbsurdNumbersGetsNoSessionAndHoldsGoOn(t *testing.T) {
 			if err != nil || placed.Version == 0 {
 				t.Errorf("a hold: %+v %v", placed, err)
 			}
-			live(t, s, cert)
+			live(t, s, cert, 0)
 		})
 	}
 }
@@ -162,8 +164,8 @@ func TestAnAgentThatClaimsAbsurdNumbersGetsNoSessionAndHoldsGoOn(t *testing.T) {
 // enrolled anew, also in a session that is open, and whether or not the new one has come.
 func TestAnEnrolmentEndsTheSessionOfTheOneBefore(t *testing.T) {
 	s, _ := service(t)
-	_, ended := live(t, s, enrolled(t, s, "icu"))
-	other, otherEnded := live(t, s, enrolled(t, s, "ward"))
+	_, ended := live(t, s, enrolled(t, s, "icu"), 0)
+	other, otherEnded := live(t, s, enrolled(t, s, "ward"), 0)
 	enrolled(t, s, "icu")
 	select {
 	case err := <-ended:
@@ -186,4 +188,54 @@ func TestAnEnrolmentEndsTheSessionOfTheOneBefore(t *testing.T) {
 			t.Fatal("no lease for another agent")
 		}
 	}
+}
+
+// An approver's word reaches the agent that left a device alone, once in a session, until the agent has taken it.
+func TestAClearanceIsSentOnceAndUntilItWasTaken(t *testing.T) {
+	s, _ := service(t)
+	cert := enrolled(t, s, "icu")
+	enrolled(t, s, "ward")
+	for _, agent := range []string{"icu", "ward"} {
+		doc := []byte("word for " + agent)
+		digest := sha256.Sum256(doc)
+		c := store.Clearance{Permit: agent, Device: "10-1", Agent: agent, Document: doc, Digest: digest[:], Signed: store.Signature{By: "a", Sig: []byte{1}}, At: time.Now()}
+		if err := s.Store.PutClearance(t.Context(), c, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for before := range uint64(2) {
+		st, _ := live(t, s, cert, before)
+		words := 0
+		for over := time.After(1500 * time.Millisecond); over != nil; { // the controller looks once a second
+			select {
+			case m := <-st.out:
+				if c := m.GetClearance(); c != nil {
+					words++
+					if string(c.GetDocument()) != "word for icu" || c.GetSignature().GetBy() != "a" {
+						t.Errorf("%v", c)
+					}
+				}
+			case <-over:
+				over = nil
+			}
+		}
+		if words != 1 {
+			t.Errorf("sent %d times in a session", words)
+		}
+		if before == 1 {
+			digest := sha256.Sum256([]byte("word for icu"))
+			st.in <- &fromAgent{Kind: &controlv1.AgentMessage_ClearanceAck{ClearanceAck: &controlv1.ClearanceAck{Digest: digest[:]}}}
+		}
+	}
+	for range 50 {
+		open, err := s.Store.OpenClearances(t.Context(), "icu")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(open) == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Error("it was taken, and is still to be sent")
 }

@@ -47,6 +47,9 @@ func (ses *session) push(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := ses.pushClearances(ctx); err != nil {
+		return err
+	}
 	orders, err := ses.Store.CancelledOrders(ctx, ses.agent)
 	if err != nil {
 		return err
@@ -78,6 +81,26 @@ func (ses *session) pushHolds(ctx context.Context) error {
 	}
 	ses.holdVersion = version
 	return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_HoldState{HoldState: m}})
+}
+
+// pushClearances sends each once in a session, when the agent has the list whose approvers it is held against.
+func (ses *session) pushClearances(ctx context.Context) error {
+	open, err := ses.Store.OpenClearances(ctx, ses.agent)
+	if err != nil || ses.list.IsZero() {
+		return err
+	}
+	for _, c := range open {
+		d := permit.Digest(sha256.Sum256(c.Document))
+		if ses.cleared[d] {
+			continue
+		}
+		ses.cleared[d] = true
+		m := &controlv1.Clearance{Document: c.Document, Signature: &controlv1.Signature{By: c.Signed.By, Sig: c.Signed.Sig}}
+		if err := ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Clearance{Clearance: m}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (ses *session) pushList(ctx context.Context) error {

@@ -48,6 +48,7 @@ type session struct {
 	refused                  map[permit.Digest][2]string
 	secrets                  map[string]uint64
 	cancelled                map[string]bool
+	cleared                  map[permit.Digest]bool // clearances sent
 }
 
 // mostCounted is more than any agent counts to. What one claims to have seen becomes the controller's own number,
@@ -83,7 +84,8 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	}
 	a := opened.Agent
 	ses := &session{Service: s, stream: stream, agent: name, caller: caller, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
-		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{}}
+		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{},
+		cleared: map[permit.Digest]bool{}}
 	copy(ses.list[:], h.GetListDigest())
 	ses.timestamp = h.GetListTimestamp()
 	for _, t := range h.GetOpen() {
@@ -223,6 +225,15 @@ func (ses *session) hear(ctx context.Context, m *fromAgent) error {
 		}
 	case *controlv1.AgentMessage_PaperAck:
 		return ses.paperAck(ctx, k.PaperAck)
+	case *controlv1.AgentMessage_ClearanceAck:
+		ack := k.ClearanceAck
+		problem := ""
+		if ack.GetRefused() != "" {
+			problem = ack.GetRefused() + " " + ack.GetDetail()
+			ses.Log.Error("the agent refuses a clearance", "agent", ses.agent, "why", problem)
+		}
+		defer ses.Bell.Ring()
+		return ses.Store.AckClearance(ctx, ses.agent, ack.GetDigest(), problem, now)
 	case *controlv1.AgentMessage_SecretAck:
 		ack := k.SecretAck
 		if ack.GetError() != "" {

@@ -346,3 +346,54 @@ func TestADeviceRestsAfterEveryVisitEvenOneThatNoTaskOwns(t *testing.T) {
 		t.Errorf("the first outcome did not stay: %v %v", r.Tasks, err)
 	}
 }
+
+// A device in distress is told of until its agent has taken an approver's word, and each word is sent until then.
+func TestADistressIsOpenUntilItsClearanceWasTaken(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p"}, {1, "q"}}, at(4)))
+	b := Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, To: 2, Hash: []byte{9}, At: at(6), Records: []Record{{Seq: 1, Kind: "outcome", Raw: []byte("raw")}, {Seq: 2, Kind: "outcome", Raw: []byte("raw")}},
+		Outcomes: []Outcome{{Seq: 1, Order: "o1", Ordinal: 0, State: "DISTRESS", Detail: "it fell silent", Touched: true}, {Seq: 2, Order: "o1", Ordinal: 1, State: "INCIDENT", Reason: "CREDENTIAL_REFUSED", Touched: true}}}
+	no(t, s.TakeRecords(ctx, b))
+	tasks, err := s.Tasks(ctx, "r", -1, 0)
+	no(t, err)
+	device := tasks[0].Device
+	if wrong, err := s.Distresses(ctx, tasks[1].Device); err != nil || tasks[1].Device == device || len(wrong) != 0 {
+		t.Errorf("a wrong credential says nothing against the device: %+v %v", wrong, err)
+	}
+	open := func(want int, clearing bool, problem string) {
+		t.Helper()
+		all, err := s.Distresses(ctx, device)
+		if no(t, err); len(all) != want {
+			t.Fatalf("%d distresses, not %d: %+v", len(all), want, all)
+		}
+		for _, d := range all {
+			if d.Permit != "p" || d.Agent != "icu" || d.State != "DISTRESS" || d.Detail != "it fell silent" || d.Clearing != clearing || d.Problem != problem {
+				t.Errorf("%+v", d)
+			}
+		}
+	}
+	open(1, false, "")
+	word := func(digest string) Clearance {
+		return Clearance{Permit: "p", Device: device, Agent: "icu", Document: []byte("doc " + digest), Digest: []byte(digest), Signed: Signature{By: "head", Sig: []byte{1}}, At: at(7)}
+	}
+	no(t, s.PutClearance(ctx, word("1"), act(7)))
+	is(t, "a second word", s.PutClearance(ctx, word("2"), act(7)), ErrExists)
+	open(1, true, "")
+	waiting, err := s.OpenClearances(ctx, "icu")
+	if no(t, err); len(waiting) != 1 || string(waiting[0].Document) != "doc 1" || waiting[0].Signed.By != "head" {
+		t.Errorf("%+v", waiting)
+	}
+	no(t, s.AckClearance(ctx, "ward", []byte("1"), "", at(8))) // another agent says nothing of it
+	no(t, s.AckClearance(ctx, "icu", []byte("1"), "refused", at(8)))
+	open(1, false, "refused")
+	if waiting, err := s.OpenClearances(ctx, "icu"); err != nil || len(waiting) != 0 {
+		t.Errorf("sent again after it was refused: %+v %v", waiting, err)
+	}
+	no(t, s.PutClearance(ctx, word("2"), act(9)))
+	no(t, s.AckClearance(ctx, "icu", []byte("1"), "", at(9))) // of the word before
+	open(1, true, "")
+	no(t, s.AckClearance(ctx, "icu", []byte("2"), "", at(9)))
+	open(0, false, "")
+	is(t, "a word too many", s.PutClearance(ctx, word("3"), act(10)), ErrExists)
+}

@@ -28,6 +28,7 @@ const (
 	InventoryService_ListDevices_FullMethodName     = "/primum.admin.v1.InventoryService/ListDevices"
 	InventoryService_GetDevice_FullMethodName       = "/primum.admin.v1.InventoryService/GetDevice"
 	InventoryService_ExplainQuestion_FullMethodName = "/primum.admin.v1.InventoryService/ExplainQuestion"
+	InventoryService_ClearDevice_FullMethodName     = "/primum.admin.v1.InventoryService/ClearDevice"
 )
 
 // InventoryServiceClient is the client API for InventoryService service.
@@ -42,6 +43,9 @@ type InventoryServiceClient interface {
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	// ExplainQuestion decides about one question without planning or sending anything.
 	ExplainQuestion(ctx context.Context, in *ExplainQuestionRequest, opts ...grpc.CallOption) (*ExplainQuestionResponse, error)
+	// ClearDevice hands an approver's signed word to the agent that a device in distress has been looked at. It
+	// needs the role "clinical" or "admin", and a reason in the document.
+	ClearDevice(ctx context.Context, in *ClearDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 }
 
 type inventoryServiceClient struct {
@@ -92,6 +96,16 @@ func (c *inventoryServiceClient) ExplainQuestion(ctx context.Context, in *Explai
 	return out, nil
 }
 
+func (c *inventoryServiceClient) ClearDevice(ctx context.Context, in *ClearDeviceRequest, opts ...grpc.CallOption) (*Device, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Device)
+	err := c.cc.Invoke(ctx, InventoryService_ClearDevice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InventoryServiceServer is the server API for InventoryService service.
 // All implementations must embed UnimplementedInventoryServiceServer
 // for forward compatibility.
@@ -104,6 +118,9 @@ type InventoryServiceServer interface {
 	GetDevice(context.Context, *GetDeviceRequest) (*Device, error)
 	// ExplainQuestion decides about one question without planning or sending anything.
 	ExplainQuestion(context.Context, *ExplainQuestionRequest) (*ExplainQuestionResponse, error)
+	// ClearDevice hands an approver's signed word to the agent that a device in distress has been looked at. It
+	// needs the role "clinical" or "admin", and a reason in the document.
+	ClearDevice(context.Context, *ClearDeviceRequest) (*Device, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }
 
@@ -125,6 +142,9 @@ func (UnimplementedInventoryServiceServer) GetDevice(context.Context, *GetDevice
 }
 func (UnimplementedInventoryServiceServer) ExplainQuestion(context.Context, *ExplainQuestionRequest) (*ExplainQuestionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainQuestion not implemented")
+}
+func (UnimplementedInventoryServiceServer) ClearDevice(context.Context, *ClearDeviceRequest) (*Device, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClearDevice not implemented")
 }
 func (UnimplementedInventoryServiceServer) mustEmbedUnimplementedInventoryServiceServer() {}
 func (UnimplementedInventoryServiceServer) testEmbeddedByValue()                          {}
@@ -219,6 +239,24 @@ func _InventoryService_ExplainQuestion_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InventoryService_ClearDevice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClearDeviceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ClearDevice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ClearDevice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ClearDevice(ctx, req.(*ClearDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // InventoryService_ServiceDesc is the grpc.ServiceDesc for InventoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -241,6 +279,10 @@ var InventoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExplainQuestion",
 			Handler:    _InventoryService_ExplainQuestion_Handler,
+		},
+		{
+			MethodName: "ClearDevice",
+			Handler:    _InventoryService_ClearDevice_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

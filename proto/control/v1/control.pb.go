@@ -505,6 +505,7 @@ type AgentMessage struct {
 	//	*AgentMessage_HoldAck
 	//	*AgentMessage_PaperAck
 	//	*AgentMessage_SecretAck
+	//	*AgentMessage_ClearanceAck
 	Kind          isAgentMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -619,6 +620,15 @@ func (x *AgentMessage) GetSecretAck() *SecretAck {
 	return nil
 }
 
+func (x *AgentMessage) GetClearanceAck() *ClearanceAck {
+	if x != nil {
+		if x, ok := x.Kind.(*AgentMessage_ClearanceAck); ok {
+			return x.ClearanceAck
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Kind interface {
 	isAgentMessage_Kind()
 }
@@ -655,6 +665,10 @@ type AgentMessage_SecretAck struct {
 	SecretAck *SecretAck `protobuf:"bytes,8,opt,name=secret_ack,json=secretAck,proto3,oneof"`
 }
 
+type AgentMessage_ClearanceAck struct {
+	ClearanceAck *ClearanceAck `protobuf:"bytes,9,opt,name=clearance_ack,json=clearanceAck,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Kind() {}
 
 func (*AgentMessage_EpochAck) isAgentMessage_Kind() {}
@@ -670,6 +684,8 @@ func (*AgentMessage_HoldAck) isAgentMessage_Kind() {}
 func (*AgentMessage_PaperAck) isAgentMessage_Kind() {}
 
 func (*AgentMessage_SecretAck) isAgentMessage_Kind() {}
+
+func (*AgentMessage_ClearanceAck) isAgentMessage_Kind() {}
 
 // ControllerMessage is one message of the controller.
 type ControllerMessage struct {
@@ -687,6 +703,7 @@ type ControllerMessage struct {
 	//	*ControllerMessage_CancelOrder
 	//	*ControllerMessage_Secret
 	//	*ControllerMessage_Ready
+	//	*ControllerMessage_Clearance
 	Kind          isControllerMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -810,6 +827,15 @@ func (x *ControllerMessage) GetReady() *Ready {
 	return nil
 }
 
+func (x *ControllerMessage) GetClearance() *Clearance {
+	if x != nil {
+		if x, ok := x.Kind.(*ControllerMessage_Clearance); ok {
+			return x.Clearance
+		}
+	}
+	return nil
+}
+
 type isControllerMessage_Kind interface {
 	isControllerMessage_Kind()
 }
@@ -850,6 +876,10 @@ type ControllerMessage_Ready struct {
 	Ready *Ready `protobuf:"bytes,9,opt,name=ready,proto3,oneof"`
 }
 
+type ControllerMessage_Clearance struct {
+	Clearance *Clearance `protobuf:"bytes,10,opt,name=clearance,proto3,oneof"`
+}
+
 func (*ControllerMessage_Welcome) isControllerMessage_Kind() {}
 
 func (*ControllerMessage_Lease) isControllerMessage_Kind() {}
@@ -867,6 +897,8 @@ func (*ControllerMessage_CancelOrder) isControllerMessage_Kind() {}
 func (*ControllerMessage_Secret) isControllerMessage_Kind() {}
 
 func (*ControllerMessage_Ready) isControllerMessage_Kind() {}
+
+func (*ControllerMessage_Clearance) isControllerMessage_Kind() {}
 
 // Hello opens a session.
 type Hello struct {
@@ -2385,6 +2417,126 @@ func (x *SecretAck) GetKind() Secret_Kind {
 	return Secret_KIND_UNSPECIFIED
 }
 
+// Clearance ends the quarantine of a device that was in distress. The agent verifies it itself, against the
+// approvers of its own safety list.
+type Clearance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Canonical document (primum-clearance/1) that names the device and the permit of the distress.
+	Document []byte `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Required. Of one approver of the site, over the document.
+	Signature     *Signature `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Clearance) Reset() {
+	*x = Clearance{}
+	mi := &file_control_v1_control_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Clearance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Clearance) ProtoMessage() {}
+
+func (x *Clearance) ProtoReflect() protoreflect.Message {
+	mi := &file_control_v1_control_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Clearance.ProtoReflect.Descriptor instead.
+func (*Clearance) Descriptor() ([]byte, []int) {
+	return file_control_v1_control_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Clearance) GetDocument() []byte {
+	if x != nil {
+		return x.Document
+	}
+	return nil
+}
+
+func (x *Clearance) GetSignature() *Signature {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// ClearanceAck says that a clearance stands in the journal, or why not.
+type ClearanceAck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. SHA-256 of the document, 32 octets.
+	Digest []byte `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Optional. Reason code, empty when taken.
+	Refused string `protobuf:"bytes,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Optional. What in particular.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClearanceAck) Reset() {
+	*x = ClearanceAck{}
+	mi := &file_control_v1_control_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClearanceAck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClearanceAck) ProtoMessage() {}
+
+func (x *ClearanceAck) ProtoReflect() protoreflect.Message {
+	mi := &file_control_v1_control_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClearanceAck.ProtoReflect.Descriptor instead.
+func (*ClearanceAck) Descriptor() ([]byte, []int) {
+	return file_control_v1_control_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ClearanceAck) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *ClearanceAck) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *ClearanceAck) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_control_v1_control_proto protoreflect.FileDescriptor
 
 const file_control_v1_control_proto_rawDesc = "" +
@@ -2403,7 +2555,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\tauthority\x18\x03 \x01(\fR\tauthority\x12\x1d\n" +
 	"\n" +
 	"permit_key\x18\x04 \x01(\fR\tpermitKey\x12\x1b\n" +
-	"\tlist_root\x18\x05 \x01(\fR\blistRoot\"\xf4\x03\n" +
+	"\tlist_root\x18\x05 \x01(\fR\blistRoot\"\xbc\x04\n" +
 	"\fAgentMessage\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.primum.control.v1.HelloH\x00R\x05hello\x12:\n" +
 	"\tepoch_ack\x18\x02 \x01(\v2\x1b.primum.control.v1.EpochAckH\x00R\bepochAck\x12-\n" +
@@ -2413,8 +2565,9 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\bhold_ack\x18\x06 \x01(\v2\x1a.primum.control.v1.HoldAckH\x00R\aholdAck\x12:\n" +
 	"\tpaper_ack\x18\a \x01(\v2\x1b.primum.control.v1.PaperAckH\x00R\bpaperAck\x12=\n" +
 	"\n" +
-	"secret_ack\x18\b \x01(\v2\x1c.primum.control.v1.SecretAckH\x00R\tsecretAckB\x06\n" +
-	"\x04kind\"\xa0\x04\n" +
+	"secret_ack\x18\b \x01(\v2\x1c.primum.control.v1.SecretAckH\x00R\tsecretAck\x12F\n" +
+	"\rclearance_ack\x18\t \x01(\v2\x1f.primum.control.v1.ClearanceAckH\x00R\fclearanceAckB\x06\n" +
+	"\x04kind\"\xde\x04\n" +
 	"\x11ControllerMessage\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.primum.control.v1.WelcomeH\x00R\awelcome\x120\n" +
 	"\x05lease\x18\x02 \x01(\v2\x18.primum.control.v1.LeaseH\x00R\x05lease\x120\n" +
@@ -2427,7 +2580,9 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"record_ack\x18\x06 \x01(\v2\x1c.primum.control.v1.RecordAckH\x00R\trecordAck\x12C\n" +
 	"\fcancel_order\x18\a \x01(\v2\x1e.primum.control.v1.CancelOrderH\x00R\vcancelOrder\x123\n" +
 	"\x06secret\x18\b \x01(\v2\x19.primum.control.v1.SecretH\x00R\x06secret\x120\n" +
-	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05readyB\x06\n" +
+	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05ready\x12<\n" +
+	"\tclearance\x18\n" +
+	" \x01(\v2\x1c.primum.control.v1.ClearanceH\x00R\tclearanceB\x06\n" +
 	"\x04kind\"\xf7\x04\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
@@ -2569,7 +2724,14 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x122\n" +
-	"\x04kind\x18\x04 \x01(\x0e2\x1e.primum.control.v1.Secret.KindR\x04kind2\xaf\x01\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\x1e.primum.control.v1.Secret.KindR\x04kind\"c\n" +
+	"\tClearance\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\fR\bdocument\x12:\n" +
+	"\tsignature\x18\x02 \x01(\v2\x1c.primum.control.v1.SignatureR\tsignature\"X\n" +
+	"\fClearanceAck\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\tR\arefused\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail2\xaf\x01\n" +
 	"\x11EnrollmentService\x12M\n" +
 	"\x06Enroll\x12 .primum.control.v1.EnrollRequest\x1a!.primum.control.v1.EnrollResponse\x12K\n" +
 	"\x05Renew\x12\x1f.primum.control.v1.RenewRequest\x1a!.primum.control.v1.EnrollResponse2d\n" +
@@ -2589,7 +2751,7 @@ func file_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_control_v1_control_proto_goTypes = []any{
 	(Hello_Sandbox)(0),            // 0: primum.control.v1.Hello.Sandbox
 	(TaskState_State)(0),          // 1: primum.control.v1.TaskState.State
@@ -2623,7 +2785,9 @@ var file_control_v1_control_proto_goTypes = []any{
 	(*HoldAck)(nil),               // 29: primum.control.v1.HoldAck
 	(*Secret)(nil),                // 30: primum.control.v1.Secret
 	(*SecretAck)(nil),             // 31: primum.control.v1.SecretAck
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*Clearance)(nil),             // 32: primum.control.v1.Clearance
+	(*ClearanceAck)(nil),          // 33: primum.control.v1.ClearanceAck
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
 }
 var file_control_v1_control_proto_depIdxs = []int32{
 	10, // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
@@ -2634,43 +2798,46 @@ var file_control_v1_control_proto_depIdxs = []int32{
 	29, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
 	21, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
 	31, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
-	13, // 8: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
-	17, // 9: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
-	18, // 10: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
-	22, // 11: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
-	27, // 12: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
-	26, // 13: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
-	24, // 14: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
-	30, // 15: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
-	15, // 16: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
-	11, // 17: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
-	12, // 18: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
-	32, // 19: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
-	0,  // 20: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
-	1,  // 21: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
-	32, // 22: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	32, // 23: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
-	32, // 24: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
-	2,  // 25: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
-	19, // 26: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
-	20, // 27: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
-	20, // 28: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
-	30, // 29: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
-	28, // 30: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
-	3,  // 31: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
-	4,  // 32: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
-	4,  // 33: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
-	5,  // 34: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
-	6,  // 35: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
-	8,  // 36: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
-	7,  // 37: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
-	7,  // 38: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
-	9,  // 39: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
-	37, // [37:40] is the sub-list for method output_type
-	34, // [34:37] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	33, // 8: primum.control.v1.AgentMessage.clearance_ack:type_name -> primum.control.v1.ClearanceAck
+	13, // 9: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
+	17, // 10: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
+	18, // 11: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
+	22, // 12: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
+	27, // 13: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
+	26, // 14: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
+	24, // 15: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
+	30, // 16: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
+	15, // 17: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
+	32, // 18: primum.control.v1.ControllerMessage.clearance:type_name -> primum.control.v1.Clearance
+	11, // 19: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
+	12, // 20: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
+	34, // 21: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
+	0,  // 22: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
+	1,  // 23: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
+	34, // 24: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	34, // 25: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
+	34, // 26: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 27: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
+	19, // 28: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
+	20, // 29: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
+	20, // 30: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
+	30, // 31: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
+	28, // 32: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
+	3,  // 33: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
+	4,  // 34: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
+	4,  // 35: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
+	20, // 36: primum.control.v1.Clearance.signature:type_name -> primum.control.v1.Signature
+	5,  // 37: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
+	6,  // 38: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
+	8,  // 39: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
+	7,  // 40: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
+	7,  // 41: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
+	9,  // 42: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
+	40, // [40:43] is the sub-list for method output_type
+	37, // [37:40] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_control_v1_control_proto_init() }
@@ -2687,6 +2854,7 @@ func file_control_v1_control_proto_init() {
 		(*AgentMessage_HoldAck)(nil),
 		(*AgentMessage_PaperAck)(nil),
 		(*AgentMessage_SecretAck)(nil),
+		(*AgentMessage_ClearanceAck)(nil),
 	}
 	file_control_v1_control_proto_msgTypes[4].OneofWrappers = []any{
 		(*ControllerMessage_Welcome)(nil),
@@ -2698,6 +2866,7 @@ func file_control_v1_control_proto_init() {
 		(*ControllerMessage_CancelOrder)(nil),
 		(*ControllerMessage_Secret)(nil),
 		(*ControllerMessage_Ready)(nil),
+		(*ControllerMessage_Clearance)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2705,7 +2874,7 @@ func file_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_v1_control_proto_rawDesc), len(file_control_v1_control_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
