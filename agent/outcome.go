@@ -81,8 +81,11 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 		if s.Refusal != nil {
 			r.Reason = s.Refusal.Reason
 		}
-		if r.Reason == list.SourceNotPermitted { // found before anything was dialled
+		switch r.Reason {
+		case list.SourceNotPermitted: // found before anything was dialled
 			r.State = evidence.Refused
+		case list.CertificateChanged: // D10, H13
+			r.State = evidence.Incident
 		}
 		return r
 	case wire.TimedOut, wire.ClosedByDevice:

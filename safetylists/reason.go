@@ -49,6 +49,7 @@ const (
 	NoSecret           Reason = "NO_SECRET"
 	CredentialRefused  Reason = "CREDENTIAL_REFUSED"
 	EngineChanged      Reason = "ENGINE_CHANGED"
+	CertificateChanged Reason = "CERTIFICATE_CHANGED"
 	NoPlugin           Reason = "NO_PLUGIN"
 	PluginBreach       Reason = "PLUGIN_BREACH"
 	JournalFailed      Reason = "JOURNAL_FAILED"
@@ -109,6 +110,7 @@ func catalogue() map[Reason]Words {
 		SourceNotPermitted: {notAsked, "The allowance names the addresses that may ask this device, and the agent has another one.", "Have it asked by the agent that the allowance names, or ask the manufacturer."},
 		NoSecret:           {notAsked, "The agent has no credential for this device: a read community, or a user for SNMP version 3.", "Set it with primum secret set."},
 		CredentialRefused:  {"The device did not answer the question.", "It does not take this credential. It is not tried a second time, because devices lock out or raise an alarm.", "Find out the right one and set it with primum secret set."},
+		CertificateChanged: {"The question was not sent.", "The device shows another certificate than the one that is registered for it, so it may be another device.", "Go to the device. If its certificate was renewed, enter the new one in the inventory."},
 		EngineChanged:      {"The device did not answer the question.", "Another SNMP engine answers at this address than before, so it may be another device.", "Go to the device. If it was exchanged, correct the inventory and clear it."},
 		NoPlugin:           {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
 		PluginBreach:       {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -64,6 +65,7 @@ type Conversation struct {
 	credential *secret.Credential // SNMP
 	keys       *keys              // SNMPv3, once the engine is known
 	rec        Recorder
+	tls        *tls.Conn // over conn, where the approval asks for it
 	conn       net.Conn
 	deadline   time.Time // of the whole conversation
 	step       int       // next message
@@ -208,7 +210,7 @@ func (c *Conversation) write(out []byte, words string, blank []byte) error {
 	if c.s.Asked.IsZero() {
 		c.s.Asked = c.d.now()
 	}
-	_, err := c.conn.Write(out)
+	_, err := c.stream().Write(out)
 	c.s.Last = c.d.now()
 	c.s.Messages++
 	c.s.Octets += len(out)
@@ -219,6 +221,14 @@ func (c *Conversation) write(out []byte, words string, blank []byte) error {
 		return c.failed(err)
 	}
 	return nil
+}
+
+// stream is where the protocol of the question is spoken.
+func (c *Conversation) stream() net.Conn {
+	if c.tls != nil {
+		return c.tls
+	}
+	return c.conn
 }
 
 func (c *Conversation) stepDeadline() time.Time {
@@ -241,12 +251,12 @@ func (c *Conversation) receive() (Reply, error) {
 		}
 		clear(raw)
 	case list.DICOMEcho:
-		shown, err = readPDU(c.conn)
+		shown, err = readPDU(c.stream())
 		if err == nil {
 			c.s.Event, err = frame.ReadPDU(shown)
 		}
 	case list.HL7Ack:
-		shown, err = readBlock(c.conn)
+		shown, err = readBlock(c.stream())
 		if err == nil {
 			c.s.Ack, err = frame.ReadAck(shown)
 		}

@@ -103,6 +103,9 @@ func (c *Conversation) dial(ctx context.Context) error {
 		return c.failed(err)
 	}
 	c.conn, c.s.Connected = conn, true
+	if pin := task.Query().Spec().TLSPin; pin != "" {
+		return c.secure(ctx, pin)
+	}
 	return nil
 }
 
@@ -161,6 +164,9 @@ func (c *Conversation) Close() {
 		return
 	}
 	c.abort()
+	if c.tls != nil && c.conn.SetDeadline(c.d.now().Add(time.Second)) == nil {
+		_ = c.tls.CloseWrite() // close_notify; the error is the device's, as below
+	}
 	if tcp, ok := c.conn.(*net.TCPConn); ok {
 		// The error is the device's: it has closed before us.
 		_ = tcp.CloseWrite()
@@ -179,7 +185,7 @@ func (c *Conversation) abort() {
 		return
 	}
 	abort := frame.EncodeAbort()
-	if _, err := c.conn.Write(abort); err != nil {
+	if _, err := c.stream().Write(abort); err != nil {
 		return
 	}
 	c.s.Last = c.d.now()
