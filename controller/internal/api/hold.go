@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"primum/controller/internal/auth"
 	"primum/controller/internal/hold"
@@ -81,13 +82,21 @@ func subject(d list.Device, site string) hold.Subject {
 	return s
 }
 
+// whole is a device by the names of every source, and by every tag under which it stands in the inventory.
+func (a *API) whole(ctx context.Context, d list.Device, site string) (hold.Subject, error) {
+	s := subject(d, site)
+	var err error
+	s.Also, err = a.Store.Twins(ctx, d.ID)
+	return s, err
+}
+
 // LiftHold implements the call.
 func (s *holdService) LiftHold(ctx context.Context, r *adminv1.LiftHoldRequest) (*adminv1.Hold, error) {
 	id, err := holdID(r.GetName())
 	if err != nil {
 		return nil, err
 	}
-	if r.GetReason() == "" {
+	if strings.TrimSpace(r.GetReason()) == "" {
 		return nil, bad("say why: lifting a hold has a reason")
 	}
 	if who := auth.From(ctx); !hold.MayLift(string(who.Role)) {

@@ -133,9 +133,13 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 	if err != nil {
 		return nil, s.failed(err, "holds")
 	}
+	whole, err := s.whole(ctx, u.device, rel.List.Site().Name)
+	if err != nil {
+		return nil, s.failed(err, "holds")
+	}
 	var beside []string
 	for _, h := range holds {
-		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(subject(u.device, rel.List.Site().Name)) {
+		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(whole) {
 			beside = append(beside, fmt.Sprintf("whatever the list says, holds/%d stops it: %s", h.ID, h.Reason))
 		}
 	}

@@ -165,8 +165,12 @@ func (s *probeService) held(ctx context.Context, d list.Device, site string) (*l
 	if err != nil {
 		return nil, err
 	}
+	whole, err := s.whole(ctx, d, site)
+	if err != nil {
+		return nil, err
+	}
 	for _, h := range kept {
-		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(subject(d, site)) {
+		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(whole) {
 			return list.Refuse(list.Held, h.Reason), nil
 		}
 	}

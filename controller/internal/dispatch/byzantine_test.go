@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -238,4 +239,41 @@ func TestAClearanceIsSentOnceAndUntilItWasTaken(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Error("it was taken, and is still to be sent")
+}
+
+// G9: an agent hears of a held device under every asset tag that it has, also when a later import gives it another.
+func TestAnAgentHearsOfAHeldDeviceUnderAllItsTags(t *testing.T) {
+	s, _ := service(t)
+	st, ended := live(t, s, enrolled(t, s, "icu"), 0)
+	put := func(tag string) {
+		t.Helper()
+		d := store.Device{Tag: tag, Cells: map[string]string{"asset_tag": tag, "ip": "10.1.2.3"}}
+		if _, err := s.Store.PutDevices(t.Context(), []store.Device{d}, nil, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("10-1")
+	put("20-2")
+	if _, err := s.Store.PlaceHold(t.Context(), store.Hold{Scope: "device", Value: "10-1", Reason: "made for a test"}, nil, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"10-1 20-2", "10-1 20-2 30-3"} {
+		for got, over := "", time.After(5*time.Second); got != want; {
+			select {
+			case m := <-st.out:
+				if h := m.GetHoldState(); h != nil {
+					var tags []string
+					for _, x := range h.GetHolds() {
+						tags = append(tags, x.GetValue())
+					}
+					got = strings.Join(tags, " ")
+				}
+			case err := <-ended:
+				t.Fatal(err)
+			case <-over:
+				t.Fatalf("it heard of %q, not of %q", got, want)
+			}
+		}
+		put("30-3")
+	}
 }

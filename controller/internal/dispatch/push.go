@@ -78,6 +78,18 @@ func (ses *session) pushHolds(ctx context.Context) error {
 	for _, h := range holds {
 		ses.holds = append(ses.holds, hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value, Reason: h.Reason})
 		m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: kinds[hold.Scope(h.Scope)], Value: h.Value, Reason: h.Reason})
+		if h.Scope != string(hold.Device) {
+			continue
+		}
+		twins, err := ses.Store.Twins(ctx, h.Value)
+		if err != nil {
+			ses.holds = nil
+			return err
+		}
+		for _, tag := range twins {
+			ses.holds = append(ses.holds, hold.Hold{Scope: hold.Device, Value: tag, Reason: h.Reason})
+			m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: controlv1.HoldScope_KIND_DEVICE, Value: tag, Reason: h.Reason})
+		}
 	}
 	ses.holdVersion = version
 	return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_HoldState{HoldState: m}})

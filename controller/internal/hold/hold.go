@@ -4,6 +4,7 @@ package hold
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,6 +53,7 @@ func New(scope, value, reason string) (Hold, error) {
 // Subject is what a hold may cover: one device, by every name that a source gives it.
 type Subject struct {
 	Tag    string
+	Also   []string // other tags of the same device (G9)
 	Models []string // "maker/model" of each source
 	Site   string
 }
@@ -60,7 +62,7 @@ type Subject struct {
 func (h Hold) Covers(s Subject) bool {
 	switch h.Scope {
 	case Device:
-		return h.Value == s.Tag
+		return h.Value == s.Tag || slices.Contains(s.Also, h.Value)
 	case Site:
 		return list.SameName(h.Value, s.Site)
 	case Model:

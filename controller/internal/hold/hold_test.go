@@ -3,13 +3,13 @@ package hold
 import "testing"
 
 func TestCovers(t *testing.T) {
-	subject := Subject{Tag: "10-1", Models: []string{"Acme/Monitor  7", "Bolt/M7"}, Site: "North"}
+	subject := Subject{Tag: "10-1", Also: []string{"20-2"}, Models: []string{"Acme/Monitor  7", "Bolt/M7"}, Site: "North"}
 	for _, c := range []struct {
 		scope, value string
 		want         bool
 	}{
 		{"device", "10-1", true}, {"device", "10-2", false}, {"model", "acme/monitor 7", true}, {"model", "Bolt / M7", true},
-		{"model", "acme/monitor 8", false}, {"model", " ácme / MONITOR 7 ", true}, {"site", "north", true}, {"site", " NORTH ", true}, {"site", "south", false}, {"all", "", true},
+		{"model", "acme/monitor 8", false}, {"model", " ácme / MONITOR 7 ", true}, {"site", "north", true}, {"site", " NORTH ", true}, {"site", "south", false}, {"all", "", true}, {"device", "20-2", true},
 	} {
 		h, err := New(c.scope, c.value, "it beeps")
 		if err != nil {

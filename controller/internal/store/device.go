@@ -30,6 +30,13 @@ func (s *Store) PutDevices(ctx context.Context, devices []Device, r *Request, a 
 				return err
 			}
 		}
+		// a device that is held may now stand under another tag: the agents are told the holds anew
+		if n.Created+n.Updated > 0 {
+			if _, err := change(ctx, tx, `UPDATE fleet SET hold_version = hold_version + 1
+				WHERE EXISTS (SELECT 1 FROM hold WHERE scope = 'device' AND lifted_at = 0)`); err != nil {
+				return err
+			}
+		}
 		a.Detail = fmt.Sprintf("%d new, %d changed, %d as before", n.Created, n.Updated, n.Unchanged)
 		result, err := text(n)
 		if err != nil {
@@ -41,6 +48,19 @@ func (s *Store) PutDevices(ctx context.Context, devices []Device, r *Request, a 
 		return r.keep(ctx, tx, result, a.At)
 	})
 	return n, err
+}
+
+// Twins returns the other asset tags that share the address or the network card of a device: they are the same
+// device (G9).
+func (s *Store) Twins(ctx context.Context, tag string) ([]string, error) {
+	out, err := all(ctx, s.r, scanText, `SELECT DISTINCT b.tag FROM device a JOIN device b ON b.tag <> a.tag
+		AND (json_extract(b.cells, '$.ip') = json_extract(a.cells, '$.ip') AND json_extract(a.cells, '$.ip') <> ''
+		OR json_extract(b.cells, '$.mac') = json_extract(a.cells, '$.mac') AND json_extract(a.cells, '$.mac') <> '')
+		WHERE a.tag = ? ORDER BY b.tag`, tag)
+	if err != nil {
+		return nil, fmt.Errorf("look for other tags of %s: %w", tag, err)
+	}
+	return out, nil
 }
 
 func putDevice(ctx context.Context, tx *sql.Tx, d Device, at time.Time, n *Counts) error {

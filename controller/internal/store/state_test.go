@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -396,4 +397,49 @@ func TestADistressIsOpenUntilItsClearanceWasTaken(t *testing.T) {
 	no(t, s.AckClearance(ctx, "icu", []byte("2"), "", at(9)))
 	open(0, false, "")
 	is(t, "a word too many", s.PutClearance(ctx, word("3"), act(10)), ErrExists)
+}
+
+// G9, H-035: a hold of a device is one of every asset tag under which it stands in the inventory, also of one that
+// comes later, which the agents then hear of.
+func TestAHeldDeviceIsHeldUnderAllItsTags(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	put := func(tag, ip, mac string) {
+		t.Helper()
+		_, err := s.PutDevices(ctx, []Device{{Tag: tag, Cells: map[string]string{"asset_tag": tag, "ip": ip, "mac": mac}}}, nil, act(0))
+		no(t, err)
+	}
+	also := func(tag string, want ...string) {
+		t.Helper()
+		got, err := s.Twins(ctx, tag)
+		if no(t, err); !slices.Equal(got, want) {
+			t.Errorf("%s stands also as %q, not %q", tag, got, want)
+		}
+	}
+	put("a", "10.0.0.1", "02:00:00:00:00:01")
+	put("b", "10.0.0.2", "02:00:00:00:00:02")
+	put("c", "", "")
+	put("d", "", "")
+	also("a")
+	also("c")
+	also("nobody")
+	version := func() uint64 {
+		v, _, err := s.HoldsInForce(ctx)
+		no(t, err)
+		return v
+	}
+	before := version()
+	put("e", "10.0.0.1", "")
+	if version() != before {
+		t.Error("no device is held, and the version has grown")
+	}
+	_, err := s.PlaceHold(ctx, Hold{Scope: "device", Value: "a", Reason: "r", PlacedAt: at(0)}, nil, act(0))
+	no(t, err)
+	before = version()
+	put("f", "10.0.0.9", "02:00:00:00:00:01")
+	if version() <= before {
+		t.Error("the inventory has changed, and the agents do not hear of it")
+	}
+	also("a", "e", "f")
+	also("f", "a")
 }
