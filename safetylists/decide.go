@@ -210,7 +210,7 @@ func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Ti
 		case use == nil || use.By == "":
 			return refuse(9, InUseUnknown, "nobody has confirmed it")
 		case !at.Before(use.Until):
-			return refuse(9, InUseUnknown, "the confirmation by ", use.By, " has ended")
+			return refuse(9, InUseUnknown, "the confirmation by ", use.By, " does not cover that time")
 		}
 	}
 	return attempt{reason: Allowed, depth: 10}

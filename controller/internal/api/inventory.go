@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -14,6 +15,7 @@ import (
 	"primum/controller/internal/hold"
 	"primum/controller/internal/identity"
 	"primum/controller/internal/inventory"
+	"primum/controller/internal/plan"
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
 	list "primum/safetylists"
@@ -163,43 +165,50 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 		if kind != "" && c.Kind != kind {
 			continue
 		}
-		e, err := explanation(rel.List, u.device, c, now)
-		if err != nil {
-			return nil, s.failed(err, "explanation")
+		dec := rel.List.DecideCandidate(u.device, c, now)
+		question := string(c.Kind)
+		if c.Missing == "" {
+			question = c.Query.String()
 		}
-		e.Beside = beside
+		e := explanation(rel.List, question, dec)
+		if dec.Allowed() {
+			if e.Messages, err = messages(c.Query); err != nil {
+				return nil, s.failed(err, "explanation")
+			}
+		}
+		e.Beside = append(u.resting(question, dec, now), beside...)
 		out.Explanations = append(out.Explanations, e)
 	}
 	if len(out.Explanations) == 0 {
-		w := list.NotApproved.Words()
-		out.Explanations = append(out.Explanations, &adminv1.Explanation{Question: string(kind), Reason: string(list.NotApproved),
-			Detail: "no allowance speaks of this product, and no service is registered for it", What: w.What, Why: w.Why, Do: w.Do, Beside: beside})
+		e := explanation(rel.List, string(kind), plan.Silent(rel.List, u.device, kind, now))
+		e.Beside = beside
+		out.Explanations = append(out.Explanations, e)
 	}
 	return out, nil
 }
 
-func explanation(l *list.List, d list.Device, c list.Candidate, at time.Time) (*adminv1.Explanation, error) {
-	dec := l.DecideCandidate(d, c, at)
-	w := dec.Reason.Words()
-	e := &adminv1.Explanation{Question: string(c.Kind), Allowed: dec.Allowed(), Reason: string(dec.Reason), Detail: dec.Detail(),
-		What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
-	if c.Missing == "" {
-		e.Question = c.Query.String()
+// resting says that a device which the list allows to be asked is left in peace until a time.
+func (u unit) resting(question string, dec list.Decision, at time.Time) []string {
+	for _, v := range u.visits { // newest first
+		if end := v.At.Add(dec.Limits.Rest); v.Question == question && dec.Allowed() && at.Before(end) {
+			return []string{fmt.Sprintf("it was asked this at %s UTC and rests until %s UTC; it is not asked before", v.At.UTC().Format(time.DateTime), end.UTC().Format(time.DateTime))}
+		}
 	}
+	return nil
+}
+
+func explanation(l *list.List, question string, dec list.Decision) *adminv1.Explanation {
+	w := dec.Reason.Words()
+	e := &adminv1.Explanation{Question: question, Allowed: dec.Allowed(), Reason: string(dec.Reason), Detail: dec.Detail(),
+		What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
 	for _, id := range dec.Statements {
 		if st := l.Statement(id); st != nil {
 			for _, ev := range st.Evidence {
-				e.Evidence = append(e.Evidence, ev.Title+", "+ev.Publisher+", "+ev.Date+" "+ev.Address)
+				e.Evidence = append(e.Evidence, strings.TrimSpace(ev.Title+", "+ev.Publisher+", "+ev.Date+" "+ev.Address))
 			}
 		}
 	}
-	if dec.Allowed() {
-		var err error
-		if e.Messages, err = messages(c.Query); err != nil {
-			return nil, err
-		}
-	}
-	return e, nil
+	return e
 }
 
 // messages shows the exact bytes of a question, with fixed examples in place of what varies.

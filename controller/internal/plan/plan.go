@@ -109,29 +109,34 @@ func (in Input) device(d list.Device) (items []permit.Item, refusals []permit.Pl
 		items = append(items, item)
 	}
 	if len(candidates) == 0 {
-		dec := in.silent(d)
+		dec := Silent(in.List, d, in.Kind, in.Opens)
 		refusals = append(refusals, refusal(d, string(in.Kind), dec.Reason, dec.Detail(), dec.Statements))
 	}
 	return items, refusals
 }
 
-// silent says why there is no question for a device: the list may have more against the product than
-// that nobody approved anything.
-func (in Input) silent(d list.Device) list.Decision {
+// Silent says why there is no question, of a kind or (empty) of any, for a device: the list may have more
+// against the product than that nobody approved anything, and may allow it another question.
+func Silent(l *list.List, d list.Device, kind list.Kind, at time.Time) list.Decision {
 	kinds, detail := []list.Kind{list.SNMPGet, list.DICOMEcho, list.HL7Ack}, "no allowance speaks of this product, and no service is registered"
-	if in.Kind != "" {
-		kinds, detail = []list.Kind{in.Kind}, fmt.Sprintf("no allowance for %s speaks of this product, and no service of that kind is registered", in.Kind)
+	if kind != "" {
+		kinds, detail = []list.Kind{kind}, fmt.Sprintf("no allowance for %s speaks of this product, and no service of that kind is registered", kind)
 	}
 	for _, k := range kinds {
-		if dec := in.List.DecideCandidate(d, list.Candidate{Kind: k, Missing: detail}, in.Opens); dec.Reason == list.Denied {
+		if dec := l.DecideCandidate(d, list.Candidate{Kind: k, Missing: detail}, at); dec.Reason == list.Denied {
 			return dec
 		}
 	}
 	if slices.Contains(kinds, list.SNMPGet) {
 		// the question that every list knows serves to hear whether there is a caution
 		q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
-		if dec := in.List.Decide(d, q, in.Opens); err == nil && dec.Reason == list.CautionOnly {
+		if dec := l.Decide(d, q, at); err == nil && dec.Reason == list.CautionOnly {
 			return dec
+		}
+	}
+	for _, c := range l.Candidates(d) {
+		if dec := l.DecideCandidate(d, c, at); kind != "" && dec.Allowed() {
+			return list.Refused(list.QuestionUnapproved, detail)
 		}
 	}
 	return list.Refused(list.NotApproved, detail)

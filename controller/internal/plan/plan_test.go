@@ -103,6 +103,16 @@ func TestTheSameInputIsTheSameDocumentWhateverTheOrderOfDevices(t *testing.T) {
 	}
 }
 
+// A plan is made for a time to come: what is good today and does not reach to then has not ended.
+func TestAConfirmationThatDoesNotReachIsNotSaidToHaveEnded(t *testing.T) {
+	p := Make(in(t, device("A", func(d *list.Device) {
+		d.Class, d.OutOfUse = list.LifeSupport, &list.OutOfUse{By: "R. Okafor", Until: opens.Add(-time.Minute)}
+	})))
+	if len(p.Refusals) != 2 || p.Refusals[0].Detail != "the confirmation by R. Okafor does not cover that time" {
+		t.Errorf("%+v", p.Refusals)
+	}
+}
+
 func TestEveryDeviceIsAskedOrRefusedWithAReason(t *testing.T) {
 	question := Make(in(t, device("A", nil))).Items[0].Query.String()
 	for name, c := range map[string]struct {

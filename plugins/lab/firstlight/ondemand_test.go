@@ -61,6 +61,9 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	if code != 0 || !strings.Contains(first, `"ANSWERED"`) || !strings.Contains(first, "Vela 3") {
 		t.Fatalf("exit %d: %s", code, first)
 	}
+	if said := s.primum("explain", "10-1001", "snmp.get"); !strings.Contains(said, "ALLOWED") || !strings.Contains(said, "beside it: it was asked this at ") {
+		t.Errorf("explain does not say that the device rests: %s", said)
+	}
 	again, code := probe("10-1001", "id-6")
 	if code != 0 || between(again, `"run": "`, `"`) != between(first, `"run": "`, `"`) || between(first, `"run": "`, `"`) == "" {
 		t.Errorf("the same request_id: exit %d: %s", code, again)
