@@ -8,6 +8,7 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +33,8 @@ const (
 
 // Schedule is a parsed recurrence. The zero value never opens. It is safe for concurrent use.
 type Schedule struct {
-	start    time.Time // in the zone
+	start    time.Time // what the clock on the wall says, written as UTC
+	zone     *time.Location
 	rule     *rrule.ROption
 	duration time.Duration
 }
@@ -56,7 +58,7 @@ func Parse(recurrence, zone string, duration time.Duration) (Schedule, error) {
 	if len(recurrence) > maxText {
 		return Schedule{}, fmt.Errorf("the recurrence is longer than %d characters", maxText)
 	}
-	s := Schedule{duration: duration}
+	s := Schedule{duration: duration, zone: loc}
 	for line := range strings.Lines(strings.TrimSpace(strings.ReplaceAll(recurrence, "\r\n", "\n"))) {
 		line = strings.TrimSpace(line)
 		name, _, _ := strings.Cut(line, ":")
@@ -79,6 +81,9 @@ func Parse(recurrence, zone string, duration time.Duration) (Schedule, error) {
 	}
 	if s.rule != nil {
 		s.rule.Dtstart = s.start
+		if !s.rule.Until.IsZero() {
+			s.rule.Until = onTheWall(s.rule.Until, loc)
+		}
 		if _, err := rrule.NewRRule(*s.rule); err != nil {
 			return Schedule{}, fmt.Errorf("the rule cannot be read: %w", err)
 		}
@@ -104,15 +109,14 @@ func parseStart(line, zone string, loc *time.Location) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("DTSTART names %q, and the window the zone %s; they have to be the same", param, zone)
 	}
 	text, utc := strings.CutSuffix(value, "Z")
-	in := loc
-	if utc {
-		in = time.UTC
-	}
-	t, err := time.ParseInLocation("20060102T150405", text, in)
+	t, err := time.Parse("20060102T150405", text)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("DTSTART %q is not a time such as 20270110T030000", value)
 	}
-	if t = t.In(loc); t.Year() < firstYear || t.Year() > lastYear {
+	if utc {
+		t = onTheWall(t, loc)
+	}
+	if t.Year() < firstYear || t.Year() > lastYear {
 		return time.Time{}, fmt.Errorf("DTSTART is in the year %d; it is from %d to %d", t.Year(), firstYear, lastYear)
 	}
 	return t, nil
@@ -144,6 +148,11 @@ func parseRule(text string, loc *time.Location) (*rrule.ROption, error) {
 			}
 		}
 	}
+	for day := range strings.SplitSeq(seen["BYDAY"], ",") {
+		if err := checkDay(day, seen["FREQ"] == "MONTHLY"); err != nil {
+			return nil, err
+		}
+	}
 	if seen["COUNT"] != "" && seen["UNTIL"] != "" {
 		return nil, fmt.Errorf("the rule has COUNT and UNTIL; it takes one of them")
 	}
@@ -152,6 +161,31 @@ func parseRule(text string, loc *time.Location) (*rrule.ROption, error) {
 		return nil, fmt.Errorf("the rule cannot be read: %w", err)
 	}
 	return rule, nil
+}
+
+// checkDay holds one part of BYDAY: a day of the week, in a MONTHLY rule the first to the fifth of the month,
+// from its beginning or its end (RFC 5545 3.3.10). The library reads larger numbers, and falls over them.
+func checkDay(day string, monthly bool) error {
+	if day == "" {
+		return nil // no BYDAY; an empty part is refused by the library
+	}
+	number, name := "", day
+	if len(day) > 2 {
+		number, name = day[:len(day)-2], day[len(day)-2:]
+	}
+	if !slices.Contains([]string{"MO", "TU", "WE", "TH", "FR", "SA", "SU"}, name) {
+		return fmt.Errorf("BYDAY has %q; a day is MO, TU, WE, TH, FR, SA or SU", day)
+	}
+	n, err := strconv.Atoi(number)
+	switch {
+	case number == "":
+		return nil
+	case !monthly:
+		return fmt.Errorf("BYDAY has %q; a day is numbered in a MONTHLY rule alone", day)
+	case err != nil || n == 0 || n < -5 || n > 5:
+		return fmt.Errorf("BYDAY has %q; a day is numbered from 1 to 5, or -1 to -5", day)
+	}
+	return nil
 }
 
 // Next returns the first occurrence that has not closed at a moment: the one that is open, or else the
@@ -163,36 +197,59 @@ func (s Schedule) Next(at time.Time) (o Occurrence, ok bool) {
 	if s.rule == nil {
 		return s.from(s.start, at)
 	}
-	rule := *s.rule
-	horizon := max(at.Unix(), s.start.Unix()) + int64(lookAhead/time.Second)
-	if limit := time.Unix(horizon, 0); rule.Until.IsZero() || rule.Until.After(limit) {
+	// The rule is followed on the wall, where every day has 24 hours, and each of its times is then looked up in
+	// the zone: a time that the clock skips or shows twice moves itself and no other.
+	rule, wall := *s.rule, onTheWall(at, s.zone)
+	horizon := max(wall.Unix(), s.start.Unix()) + int64(lookAhead/time.Second)
+	if limit := time.Unix(horizon, 0).UTC(); rule.Until.IsZero() || rule.Until.After(limit) {
 		rule.Until = limit
 	}
 	r, err := rrule.NewRRule(rule)
 	if err != nil {
 		return Occurrence{}, false
 	}
-	opens := r.After(at.Add(-s.duration), false)
-	if o, ok = s.from(opens, at); ok || opens.IsZero() {
-		return o, ok
+	opens := wall.Add(-s.duration - longestJump)
+	for range 8 { // at most a day and a jump lie before the moment, and the times of a rule are a day apart
+		if opens = r.After(opens, false); opens.IsZero() {
+			return Occurrence{}, false
+		}
+		if o, ok = s.from(opens, at); ok {
+			return o, true
+		}
 	}
-	return s.from(r.After(opens, false), at)
+	return Occurrence{}, false
 }
 
-func (s Schedule) from(opens, at time.Time) (o Occurrence, ok bool) {
-	opens = firstOfTwo(opens)
+// longestJump is more than any clock was ever moved within a day: Samoa left out a whole one.
+const longestJump = 25 * time.Hour
+
+func (s Schedule) from(wall, at time.Time) (o Occurrence, ok bool) {
+	opens := inZone(wall, s.zone)
 	o = Occurrence{opens.UTC(), opens.Add(s.duration).UTC()}
-	return o, !opens.IsZero() && at.Before(o.Closes)
+	return o, at.Before(o.Closes)
 }
 
-// firstOfTwo moves a time that comes twice to the first of the two (RFC 5545 3.3.5); the zone database
-// of Go may have chosen the second.
-func firstOfTwo(t time.Time) time.Time {
-	_, now := t.Zone()
-	_, before := t.Add(-3 * time.Hour).Zone()
-	earlier := t.Add(-time.Duration(before-now) * time.Second)
-	if before > now && earlier.Format(time.DateTime) == t.Format(time.DateTime) {
-		return earlier
+// onTheWall is what the clock of the zone shows at a moment, written as UTC.
+func onTheWall(t time.Time, zone *time.Location) time.Time {
+	t = t.In(zone)
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// inZone is the moment at which the clock of the zone shows a time: the first one where it shows it twice. A time
+// that it skips is read by the clock from before the jump, and so moves forward (RFC 5545 3.3.5); Go alone
+// would move it back in some zones, to before the approved time.
+func inZone(wall time.Time, zone *time.Location) time.Time {
+	var found time.Time
+	for _, near := range []time.Duration{-longestJump, longestJump} {
+		_, offset := wall.Add(near).In(zone).Zone()
+		t := wall.Add(-time.Duration(offset) * time.Second)
+		if onTheWall(t, zone).Equal(wall) && (found.IsZero() || t.Before(found)) {
+			found = t
+		}
 	}
-	return t
+	if found.IsZero() {
+		_, before := wall.Add(-longestJump).In(zone).Zone()
+		found = wall.Add(-time.Duration(before) * time.Second)
+	}
+	return found
 }

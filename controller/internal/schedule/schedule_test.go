@@ -89,7 +89,7 @@ func TestParseRefusesWithASentence(t *testing.T) {
 		{"DTSTART:20270110T030000\nRRULE:FREQ=DAILY;INTERVAL=99999", "UTC", time.Hour, "INTERVAL=99999"},
 		{"DTSTART:20270110T030000\nRRULE:FREQ=DAILY;COUNT=2;UNTIL=20280101T000000Z", "UTC", time.Hour, "takes one of them"},
 		{"DTSTART:20270110T030000\nEXDATE:20270110T030000", "UTC", time.Hour, "at most one RRULE"},
-		{"DTSTART:20270110T030000\nRRULE:FREQ=MONTHLY;BYDAY=XX", "UTC", time.Hour, "cannot be read"},
+		{"DTSTART:20270110T030000\nRRULE:FREQ=MONTHLY;BYDAY=XX", "UTC", time.Hour, "BYDAY has \"XX\""},
 	} {
 		_, err := Parse(c.recurrence, c.zone, c.duration)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -114,4 +114,51 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Next took %s", took)
 		}
 	})
+}
+
+// H-019: a DTSTART that the clock skips moves its own day forward, and no other: each later day opens at the time
+// that people have written.
+func TestAStartThatTheClockSkipsMovesItsOwnDayAlone(t *testing.T) {
+	for zone, c := range map[string]struct{ start, first, second string }{
+		"Europe/Vienna":    {"20270328T023000", "2027-03-28T01:30:00Z", "2027-03-29T00:30:00Z"},
+		"America/New_York": {"20270314T021500", "2027-03-14T07:15:00Z", "2027-03-15T06:15:00Z"},
+		"Antarctica/Troll": {"20270328T023000", "2027-03-28T02:30:00Z", "2027-03-29T00:30:00Z"},
+	} {
+		s, err := Parse("DTSTART:"+c.start+"\nRRULE:FREQ=DAILY;COUNT=2", zone, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, ok := s.Next(at(t, c.first).Add(-12 * time.Hour))
+		if !ok || !first.Opens.Equal(at(t, c.first)) {
+			t.Errorf("%s: the first day opens at %s", zone, first.Opens)
+		}
+		second, ok := s.Next(first.Closes)
+		if !ok || !second.Opens.Equal(at(t, c.second)) {
+			t.Errorf("%s: the second day opens at %s", zone, second.Opens)
+		}
+		if third, ok := s.Next(second.Closes); ok {
+			t.Errorf("%s: a third of two: %v", zone, third)
+		}
+	}
+}
+
+// A rule that the library falls over is refused with a sentence: a controller that fell would fall again at every
+// look at its approved times.
+func TestADayOfTheWeekHasANumberThatAMonthHas(t *testing.T) {
+	for _, c := range []struct {
+		rule string
+		good bool
+	}{
+		{"FREQ=MONTHLY;BYDAY=+53MO", false}, {"FREQ=MONTHLY;BYDAY=MO,-53SU", false}, {"FREQ=MONTHLY;BYDAY=6MO", false}, {"FREQ=MONTHLY;BYDAY=0MO", false},
+		{"FREQ=WEEKLY;BYDAY=1MO", false}, {"FREQ=DAILY;BYDAY=-1MO", false}, {"FREQ=MONTHLY;BYDAY=XX", false}, {"FREQ=MONTHLY;BYDAY=99999999999999999999MO", false},
+		{"FREQ=MONTHLY;BYDAY=5MO,-5SU,+1TU", true}, {"FREQ=WEEKLY;BYDAY=MO,SU", true},
+	} {
+		s, err := Parse("DTSTART:20261001T030000\nRRULE:"+c.rule, "Europe/Vienna", time.Hour)
+		if (err == nil) != c.good {
+			t.Errorf("%s: %v", c.rule, err)
+		}
+		if err == nil {
+			s.Next(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
+		}
+	}
 }
