@@ -98,7 +98,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exit
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "primum: %v. See primum --help.\n", err)
+		fmt.Fprintf(stderr, "primum: %s. See primum --help.\n", plain(err.Error()))
 		return exitUsage
 	}
 	var open *client

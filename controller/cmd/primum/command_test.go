@@ -163,3 +163,14 @@ func TestNamesAreTakenWithAndWithoutTheirCollection(t *testing.T) {
 		}
 	}
 }
+
+// H-024: what somebody was made to paste comes back without what forges a screen.
+func TestAWrongArgumentIsShownSafely(t *testing.T) {
+	var out, complaints strings.Builder
+	if code := run([]string{"devices", "sh\x1b]0;x\aow\u202e"}, strings.NewReader(""), &out, &complaints); code != exitUsage {
+		t.Errorf("code %d", code)
+	}
+	if got := out.String() + complaints.String(); strings.ContainsAny(got, "\x1b\a\u202e") || !strings.Contains(got, "sh") {
+		t.Errorf("%q", got)
+	}
+}
