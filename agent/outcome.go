@@ -39,6 +39,9 @@ func (b *bridge) Why() (probev1.Closed_Reason, bool) {
 // question tells the plugin the approved question and every value that varies.
 func question(q list.Query, n frame.Nonce) *probev1.Start {
 	s := q.Spec()
+	if q.Kind().Vendor() {
+		return &probev1.Start{Question: &probev1.Start_Vendor{Vendor: &probev1.Vendor{Kind: string(q.Kind())}}}
+	}
 	switch q.Kind() {
 	case list.DICOMEcho:
 		return &probev1.Start{Question: &probev1.Start_DicomEcho{DicomEcho: &probev1.DicomEcho{CalledAe: s.CalledAE, CallingAe: s.CallingAE,
@@ -92,7 +95,7 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 		switch {
 		case s.Event == frame.EventAborted && s.Replies > 0 && s.Messages == 2:
 			r.State = evidence.Declined // an AE that is not registered is told so by A-ABORT (D4)
-		case s.Replies == 0 && (s.End == wire.TimedOut || !s.Connected || t.Query().Kind() == list.SNMPGet):
+		case s.Replies == 0 && (s.End == wire.TimedOut || !s.Connected || t.Query().Kind().Transport() == "udp"):
 			r.State = evidence.Absent
 		default:
 			r.State = evidence.Distress
@@ -122,7 +125,7 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 	if r.Detail == "" {
 		r.Detail = claim.Detail
 	}
-	if s.End != wire.Complete {
+	if s.End != wire.Complete && !s.MayEnd {
 		r.State, r.Detail = evidence.Unknown, "the probe gave its result before the conversation was complete"
 		return r
 	}

@@ -47,6 +47,12 @@ type exampleQuery struct {
 	VersionName string   `yaml:"version_name,omitempty"`
 	HL7Version  string   `yaml:"hl7_version,omitempty"`
 	Expect      string   `yaml:"expect,omitempty"`
+	SNMPVersion string   `yaml:"snmp_version,omitempty"` // the device is registered with the same
+	Auth        string   `yaml:"auth,omitempty"`
+	Privacy     string   `yaml:"privacy,omitempty"`
+	TLS         bool     `yaml:"tls,omitempty"` // the device has a registered certificate
+
+	Messages []MessageTemplate `yaml:"messages,omitempty"`
 }
 
 const exampleFacility = "SITE"
@@ -98,7 +104,15 @@ func (e exampleSpec) parse() (Example, error) {
 	}
 	rule.CallingAE, rule.VersionName = or(e.Ask.CallingAE, rule.CallingAE), e.Ask.VersionName
 	rule.HL7Version, rule.Expect = or(e.Ask.HL7Version, rule.HL7Version), or(e.Ask.Expect, rule.Expect)
-	if rule.Kind != e.Ask.Kind {
+	if rule.SNMPVersion = e.Ask.SNMPVersion; rule.SNMPVersion == "2c" {
+		rule.SNMPVersion = SNMPv2c
+	}
+	rule.Auth, rule.Privacy, rule.TLS, rule.Messages = e.Ask.Auth, e.Ask.Privacy, e.Ask.TLS, unspaced(e.Ask.Messages)
+	d.SNMPVersion = rule.SNMPVersion
+	if rule.TLS {
+		d.TLSPin = strings.Repeat("0", 64)
+	}
+	if !e.Ask.Kind.known() {
 		return Example{}, fmt.Errorf("ask: kind %q is not known", e.Ask.Kind)
 	}
 	out.Device = d

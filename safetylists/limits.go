@@ -38,8 +38,14 @@ func DefaultLimits(k Kind) Limits {
 		return Limits{Rest: 24 * time.Hour, Gap: 60 * time.Second, Messages: 1, Cap: 15 * time.Second, Reply: 10 * time.Second, Connect: 900 * time.Millisecond}
 	case SNMPGet:
 		return Limits{Rest: 24 * time.Hour, Gap: 5 * time.Second, Messages: 1, Cap: 5 * time.Second, Reply: 2 * time.Second}
-	default:
+	}
+	switch {
+	case !k.Vendor():
 		return Limits{}
+	case k.Transport() == "udp":
+		return Limits{Rest: 24 * time.Hour, Gap: 5 * time.Second, Messages: 1, Cap: 10 * time.Second, Reply: 2 * time.Second}
+	default:
+		return Limits{Rest: 24 * time.Hour, Gap: 60 * time.Second, Messages: 1, Cap: 10 * time.Second, Reply: 5 * time.Second, Connect: 900 * time.Millisecond}
 	}
 }
 
@@ -49,6 +55,13 @@ func (r QuestionRule) defaults() Limits {
 	l := DefaultLimits(r.Kind)
 	if r.SNMPVersion == SNMPv3 {
 		l.Messages = 3
+	}
+	for i, m := range r.Messages {
+		if i == 0 {
+			l.Messages = 0
+		}
+		_, most := m.Times()
+		l.Messages += most
 	}
 	return l
 }

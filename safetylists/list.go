@@ -153,16 +153,31 @@ type Candidate struct {
 // Question is the question that a person has in mind of a device of this site: of a kind, to a port (0: the
 // registered one) and, for snmp.get, about objects (none: the default ones). It is no permission.
 func (l *List) Question(d Device, k Kind, port uint16, oids []string) (Query, error) {
-	rule := defaultRule(k)
-	if rule.Kind != k {
-		return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo or hl7.ack", k)
+	if len(oids) > 0 && k != SNMPGet {
+		return Query{}, fmt.Errorf("objects belong to snmp.get, not to %s", k)
 	}
+	rule := defaultRule(k)
 	rule.Port = port
 	if len(oids) > 0 {
-		if k != SNMPGet {
-			return Query{}, fmt.Errorf("objects belong to snmp.get, not to %s", k)
-		}
 		rule.OIDs = oids
+	}
+	// What an allowance says beyond that, such as how it is signed, nobody types.
+	subject := Know(d)
+	var named Query
+	l.allowances(&subject, func(_ int32, s *Statement) {
+		same := s.Question.Kind == k && slices.Equal(s.Question.OIDs, rule.OIDs) && (port == 0 || port == s.Question.port(d.Endpoints))
+		q, err := s.Question.Fill(d.Endpoints, l.site.Facility)
+		if same && err == nil && s.Question.lacks(d.Endpoints, l.site.Facility) == "" && named.spec.Kind == "" {
+			named = q
+		}
+	})
+	switch {
+	case named.spec.Kind != "":
+		return named, nil
+	case k.Vendor():
+		return Query{}, fmt.Errorf("no allowance tells the messages of %s for this product", k)
+	case !k.known():
+		return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo, hl7.ack, or a vendor's own", k)
 	}
 	return rule.Fill(d.Endpoints, l.site.Facility)
 }
@@ -193,8 +208,10 @@ func defaultRule(k Kind) QuestionRule {
 		return QuestionRule{Kind: k, CallingAE: "PRIMUM"}
 	case HL7Ack:
 		return QuestionRule{Kind: k, HL7Version: "2.5.1", Expect: "AA"}
-	default:
+	case SNMPGet:
 		return QuestionRule{Kind: k, OIDs: DefaultOIDs()}
+	default:
+		return QuestionRule{Kind: k}
 	}
 }
 

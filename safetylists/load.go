@@ -74,6 +74,8 @@ type ruleSpec struct {
 	Auth        string   `yaml:"auth,omitempty" json:",omitempty"`         // version 3
 	Privacy     string   `yaml:"privacy,omitempty" json:",omitempty"`      // version 3
 	TLS         bool     `yaml:"tls,omitempty" json:",omitempty"`          // only over TLS, to the registered certificate
+
+	Messages []MessageTemplate `yaml:"messages,omitempty" json:",omitempty"` // a vendor's own kind
 }
 
 type identitySpec struct {

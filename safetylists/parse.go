@@ -34,7 +34,7 @@ func (s statementSpec) parse() (*Statement, error) {
 		return nil, err
 	}
 	for _, k := range s.Kinds {
-		if k != SNMPGet && k != DICOMEcho && k != HL7Ack {
+		if !k.known() {
 			return nil, fmt.Errorf("kinds: %q is not known", k)
 		}
 	}
@@ -239,13 +239,16 @@ func (r ruleSpec) parse() (QuestionRule, error) {
 		r.SNMPVersion = SNMPv2c
 	}
 	rule := QuestionRule{Kind: r.Kind, OIDs: r.OIDs, CallingAE: r.CallingAE, VersionName: r.VersionName, HL7Version: r.HL7Version, Expect: r.Expect,
-		SNMPVersion: r.SNMPVersion, Auth: r.Auth, Privacy: r.Privacy, TLS: r.TLS}
+		SNMPVersion: r.SNMPVersion, Auth: r.Auth, Privacy: r.Privacy, TLS: r.TLS, Messages: unspaced(r.Messages)}
 	if r.Port != "site" {
 		var port uint16
 		if _, err := fmt.Sscanf(r.Port, "%d", &port); err != nil || port == 0 || fmt.Sprint(port) != r.Port {
 			return QuestionRule{}, fmt.Errorf("question: port %q is not a port number and not site", r.Port)
 		}
 		rule.Port = port
+	}
+	if rule.Port == 0 && rule.Kind.Vendor() {
+		return QuestionRule{}, fmt.Errorf("question: port: a vendor's own question names its port")
 	}
 	if rule.Port != 0 && NeverPort(r.Kind.Transport(), rule.Port) {
 		return QuestionRule{}, fmt.Errorf("question: port %d can never be allowed (G13)", rule.Port)
@@ -257,8 +260,23 @@ func (r ruleSpec) parse() (QuestionRule, error) {
 	}
 	want := q.Spec()
 	if len(want.OIDs) != len(r.OIDs) || want.CallingAE != r.CallingAE || want.VersionName != r.VersionName || want.HL7Version != r.HL7Version || want.Expect != r.Expect ||
-		want.SNMPVersion != r.SNMPVersion || want.Auth != r.Auth || want.Privacy != r.Privacy || (want.TLSPin != "") != r.TLS {
+		want.SNMPVersion != r.SNMPVersion || want.Auth != r.Auth || want.Privacy != r.Privacy || (want.TLSPin != "") != r.TLS ||
+		len(want.Messages) != len(r.Messages) {
 		return QuestionRule{}, fmt.Errorf("question: a parameter of another kind than %s is set", r.Kind)
 	}
 	return rule, nil
+}
+
+// unspaced takes the white space out of hex, which a person may write for the eye.
+func unspaced(all []MessageTemplate) []MessageTemplate {
+	tight := func(s string) string { return strings.Join(strings.Fields(s), "") }
+	out := cloneMessages(all)
+	for i := range out {
+		out[i].Reply.Until = tight(out[i].Reply.Until)
+		for j := range out[i].Parts {
+			p := &out[i].Parts[j]
+			p.Bytes, p.Mask = tight(p.Bytes), tight(p.Mask)
+		}
+	}
+	return out
 }

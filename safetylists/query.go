@@ -19,7 +19,7 @@ const (
 
 // Transport is the transport of a kind: "udp" or "tcp".
 func (k Kind) Transport() string {
-	if k == SNMPGet {
+	if k == SNMPGet || strings.HasPrefix(string(k), "udp.") {
 		return "udp"
 	}
 	return "tcp"
@@ -34,6 +34,9 @@ func (k Kind) Ending() string {
 	case HL7Ack:
 		return "fin"
 	default:
+		if k.Transport() == "tcp" {
+			return "fin"
+		}
 		return "none"
 	}
 }
@@ -67,6 +70,8 @@ type QuerySpec struct {
 	// hl7.ack: the question goes over TLS to the holder of that certificate or not at all (D10, H13);
 	// empty: not over TLS.
 	TLSPin string `json:"tls_pin,omitempty"`
+
+	Messages []MessageTemplate `json:"messages,omitempty"` // a vendor's own kind: its messages, in order
 }
 
 // SNMP versions of a question.
@@ -106,7 +111,16 @@ func ParseQuery(s QuerySpec) (Query, error) {
 		empty.HL7Version, empty.Expect, empty.TLSPin = s.HL7Version, s.Expect, s.TLSPin
 		err = checkHL7(s)
 	default:
-		return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo or hl7.ack", s.Kind)
+		if !s.Kind.Vendor() {
+			return Query{}, fmt.Errorf("question kind %q is not known; it is snmp.get, dicom.echo, hl7.ack, or a vendor's own such as tcp.maker.status", s.Kind)
+		}
+		empty.Messages, empty.TLSPin = s.Messages, s.TLSPin
+		if err = checkTemplates(s.Kind, s.Port, s.Messages); err == nil {
+			err = checkPin(s.TLSPin)
+		}
+		if err == nil && s.TLSPin != "" && s.Kind.Transport() != "tcp" {
+			err = fmt.Errorf("TLS needs a connection")
+		}
 	}
 	if err != nil {
 		return Query{}, fmt.Errorf("question %s: %w", s.Kind, err)
@@ -114,7 +128,7 @@ func ParseQuery(s QuerySpec) (Query, error) {
 	if !empty.equal(s) {
 		return Query{}, fmt.Errorf("question %s: a parameter of another kind is set", s.Kind)
 	}
-	s.OIDs = slices.Clone(s.OIDs)
+	s.OIDs, s.Messages = slices.Clone(s.OIDs), cloneMessages(s.Messages)
 	return Query{s}, nil
 }
 
@@ -233,8 +247,7 @@ func printable(s, without string) bool {
 }
 
 func (s QuerySpec) equal(t QuerySpec) bool {
-	sameOIDs := slices.Equal(s.OIDs, t.OIDs)
-	return sameOIDs && s.Kind == t.Kind && s.Port == t.Port && s.TLSPin == t.TLSPin &&
+	return slices.Equal(s.OIDs, t.OIDs) && sameMessages(s.Messages, t.Messages) && s.Kind == t.Kind && s.Port == t.Port && s.TLSPin == t.TLSPin &&
 		s.SNMPVersion == t.SNMPVersion && s.Auth == t.Auth && s.Privacy == t.Privacy &&
 		s.CalledAE == t.CalledAE && s.CallingAE == t.CallingAE && s.VersionName == t.VersionName &&
 		s.Facility == t.Facility && s.ReceivingApp == t.ReceivingApp && s.ReceivingFac == t.ReceivingFac &&
@@ -250,7 +263,7 @@ func (q Query) Port() uint16 { return q.spec.Port }
 // Spec returns a copy of the written form.
 func (q Query) Spec() QuerySpec {
 	s := q.spec
-	s.OIDs = slices.Clone(s.OIDs)
+	s.OIDs, s.Messages = slices.Clone(s.OIDs), cloneMessages(s.Messages)
 	return s
 }
 
@@ -268,6 +281,9 @@ func (q Query) String() string {
 	case HL7Ack:
 		return fmt.Sprintf("hl7.ack to %s at %s on port %d%s", q.spec.ReceivingApp, q.spec.ReceivingFac, q.spec.Port, secured)
 	default:
+		if q.spec.Kind.Vendor() {
+			return fmt.Sprintf("%s on port %d%s", q.spec.Kind, q.spec.Port, secured)
+		}
 		return "no question"
 	}
 }

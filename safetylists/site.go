@@ -123,7 +123,7 @@ func (spec siteSpec) own(s *Site, known map[string]bool) error {
 			return fmt.Errorf("site file: tighten %d: statement: there is no %q", i+1, t.Statement)
 		}
 		for _, k := range t.Kinds {
-			if k != SNMPGet && k != DICOMEcho && k != HL7Ack {
+			if !k.known() {
 				return fmt.Errorf("site file: tighten %d: kinds: %q is not known", i+1, k)
 			}
 		}

@@ -167,7 +167,8 @@ type QuestionRule struct {
 	SNMPVersion string
 	Auth        string
 	Privacy     string
-	TLS         bool // only over TLS, to the certificate that the site registered
+	TLS         bool              // only over TLS, to the certificate that the site registered
+	Messages    []MessageTemplate // a vendor's own kind
 
 	text string // for a person
 }
@@ -206,7 +207,7 @@ func (r *QuestionRule) asks(q Query, e Endpoints, facility string) bool {
 		return s.TLSPin == r.pin(e) && s.Facility == facility && s.ReceivingApp == e.HL7Application && s.ReceivingFac == e.HL7Facility &&
 			s.HL7Version == r.HL7Version && s.Expect == r.Expect
 	default:
-		return false
+		return r.Kind.Vendor() && s.TLSPin == r.pin(e) && sameMessages(s.Messages, r.Messages)
 	}
 }
 
@@ -222,8 +223,10 @@ func (r *QuestionRule) String() string {
 		return fmt.Sprintf("%s of %s on %s", r.Kind, strings.Join(r.OIDs, " "), port)
 	case DICOMEcho:
 		return fmt.Sprintf("%s as %s on %s", r.Kind, r.CallingAE, port)
-	default:
+	case HL7Ack:
 		return fmt.Sprintf("%s of HL7 %s that is answered %s on %s", r.Kind, r.HL7Version, r.Expect, port)
+	default:
+		return fmt.Sprintf("%s on %s", r.Kind, port)
 	}
 }
 
@@ -240,6 +243,8 @@ func (r QuestionRule) Fill(e Endpoints, facility string) (Query, error) {
 		s.TLSPin = r.pin(e)
 		s.Facility, s.ReceivingApp, s.ReceivingFac = facility, e.HL7Application, e.HL7Facility
 		s.HL7Version, s.Expect = r.HL7Version, r.Expect
+	default:
+		s.Messages, s.TLSPin = r.Messages, r.pin(e)
 	}
 	return ParseQuery(s)
 }

@@ -42,6 +42,8 @@ func questionOf(s *probev1.Start) (Question, error) {
 			VersionID:            a.GetVersionId(),
 			ExpectedCode:         a.GetExpectedCode(),
 		}, nil
+	case *probev1.Start_Vendor:
+		return Vendor{Name: q.Vendor.GetKind()}, nil
 	default:
 		return nil, ErrUnknownQuestion
 	}

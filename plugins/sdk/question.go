@@ -10,7 +10,7 @@ const (
 	KindHL7Ack = "hl7.ack"
 )
 
-// Question is one approved question: SNMPGet, DICOMEcho or HL7Ack. Every value that varies from one
+// Question is one approved question: SNMPGet, DICOMEcho, HL7Ack or Vendor. Every value that varies from one
 // message to the next is in it, chosen by the agent.
 type Question interface {
 	// Kind names the question as in a safety list, for example "snmp.get".
@@ -84,6 +84,17 @@ func (DICOMEcho) Kind() string { return KindDICOMEcho }
 // Kind is "hl7.ack".
 func (HL7Ack) Kind() string { return KindHL7Ack }
 
+// Vendor is a question of a vendor's own. The signed allowance has its messages as templates; what Next returns
+// must fit the template at its place, and the octets that it leaves free are the probe's to choose.
+type Vendor struct {
+	// Name of the kind, "tcp." or "udp.", the maker, and a word: for example "tcp.aldane.status".
+	Name string
+}
+
+// Kind is the name.
+func (v Vendor) Kind() string { return v.Name }
+
+func (Vendor) question()    {}
 func (SNMPGet) question()   {}
 func (DICOMEcho) question() {}
 func (HL7Ack) question()    {}
@@ -92,4 +103,5 @@ var (
 	_ Question = SNMPGet{}
 	_ Question = DICOMEcho{}
 	_ Question = HL7Ack{}
+	_ Question = Vendor{}
 )

@@ -46,8 +46,11 @@ const (
 // SNMP community is empty: wire inserts it. Of an SNMPv3 question the last one is shown as it is before wire
 // signs and encrypts it.
 func Messages(q list.Query, n Nonce) ([]Message, error) {
-	if q.Kind() == list.SNMPGet && VersionOf(q) == V3 {
+	switch {
+	case q.Kind() == list.SNMPGet && VersionOf(q) == V3:
 		return v3Messages(q, n)
+	case q.Kind().Vendor():
+		return templateMessages(q), nil
 	}
 	return proposals(q, n)
 }

@@ -43,6 +43,7 @@ type Summary struct {
 	Connected bool
 	Event     frame.Event // last DICOM event
 	Ack       frame.Ack   // HL7
+	MayEnd    bool        // a vendor's own protocol: every message that has to be sent was answered
 
 	Engine     *frame.Engine // SNMPv3: what the engine has said of itself, verified
 	NewEngine  bool          // another engine answers than the one known here (S7)
@@ -67,8 +68,9 @@ type Conversation struct {
 	rec        Recorder
 	tls        *tls.Conn // over conn, where the approval asks for it
 	conn       net.Conn
-	deadline   time.Time // of the whole conversation
-	step       int       // next message
+	deadline   time.Time      // of the whole conversation
+	step       int            // next message
+	place      frame.Progress // of a vendor's own protocol
 	s          Summary
 }
 
@@ -95,13 +97,21 @@ func (c *Conversation) Exchange(ctx context.Context, proposed []byte) (Reply, er
 		return Reply{}, c.breach("a message after the end of the conversation")
 	}
 	q := c.ticket.Task().Query()
-	msg, err := frame.Check(q, c.nonce, c.step, proposed)
+	var next frame.Progress
+	var msg frame.Message
+	var err error
+	if q.Kind().Vendor() {
+		msg, next, err = frame.CheckTemplate(q, c.place, proposed)
+	} else {
+		msg, err = frame.Check(q, c.nonce, c.step, proposed)
+	}
 	if takenOut(controlBytes) {
 		msg, err = frame.Message{Bytes: proposed, Words: "unchecked"}, nil
 	}
 	if err != nil {
 		return Reply{}, c.breach(err.Error())
 	}
+	c.place = next
 	reply, err := c.exchange(ctx, q, msg)
 	if err != nil {
 		return Reply{}, c.broken(ctx, err)
@@ -264,6 +274,17 @@ func (c *Conversation) receive() (Reply, error) {
 			err = fmt.Errorf("MSA-2 is not our control id: %w", frame.ErrReply)
 		}
 	}
+	if q := c.ticket.Task().Query(); q.Kind().Vendor() {
+		rule := q.Spec().Messages[c.place.Place].Reply
+		if q.Kind().Transport() == "udp" {
+			shown, err = readDatagram(c.conn)
+			if err == nil && len(shown) > rule.Max {
+				err = fmt.Errorf("datagram of more than %d octets: %w", rule.Max, frame.ErrReply)
+			}
+		} else {
+			shown, err = readReply(c.stream(), rule)
+		}
+	}
 	if err != nil {
 		return Reply{}, c.failed(err)
 	}
@@ -292,7 +313,13 @@ func (c *Conversation) got(shown []byte) (elapsed time.Duration, err error) {
 
 // advance is the state machine of the conversation after a reply (D4).
 func (c *Conversation) advance() (last bool, err error) {
-	if c.ticket.Task().Query().Kind() != list.DICOMEcho {
+	if q := c.ticket.Task().Query(); q.Kind().Vendor() {
+		var must bool
+		if c.s.MayEnd, must = frame.Ended(q, c.place); must {
+			c.s.End = Complete
+		}
+		return must, nil
+	} else if q.Kind() != list.DICOMEcho {
 		c.s.End = Complete
 		return true, nil
 	}

@@ -155,7 +155,7 @@ func (c *Conversation) Close() {
 	if c.conn == nil {
 		return
 	}
-	if c.ticket.Task().Query().Kind() == list.SNMPGet {
+	if c.ticket.Task().Query().Kind().Transport() == "udp" {
 		wait := lateUDP
 		if c.s.Replies > 0 {
 			wait = afterUDP

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 
+	list "primum/safetylists"
 	"primum/safetylists/frame"
 )
 
@@ -48,6 +49,23 @@ func half(n int, err error) error {
 		return fmt.Errorf("%d octets and no end in time: %w", n, frame.ErrReply)
 	}
 	return err
+}
+
+// readReply reads one reply of a vendor's own protocol, as far as its rule says and no further.
+func readReply(conn net.Conn, rule list.ReplyRule) ([]byte, error) {
+	buf := make([]byte, 0, rule.Max+1)
+	for {
+		n, err := conn.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if end, frameErr := frame.ReplyEnd(rule, buf); frameErr != nil {
+			return nil, frameErr
+		} else if end > 0 {
+			return buf[:end], nil
+		}
+		if err != nil {
+			return nil, half(len(buf), err)
+		}
+	}
 }
 
 // readBlock reads one MLLP block of at most 4 KiB (H11).

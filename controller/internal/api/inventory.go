@@ -225,15 +225,11 @@ func messages(q list.Query) ([]*adminv1.PlannedMessage, error) {
 }
 
 func parseKind(s string, empty bool) (list.Kind, error) {
-	switch k := list.Kind(s); k {
-	case list.SNMPGet, list.DICOMEcho, list.HL7Ack:
+	switch k := list.Kind(s); {
+	case k == list.SNMPGet, k == list.DICOMEcho, k == list.HL7Ack, k.Vendor(), k == "" && empty:
 		return k, nil
-	case "":
-		if empty {
-			return k, nil
-		}
 	}
-	return "", bad("the question %q does not exist; it is snmp.get, dicom.echo or hl7.ack", s)
+	return "", bad("the question %q does not exist; it is snmp.get, dicom.echo, hl7.ack, or a vendor's own such as tcp.maker.status", s)
 }
 
 // unit is one device with everything that is known of it.

@@ -24,6 +24,8 @@ func startFrame(q sdk.Question) *probev1.HostFrame {
 			SendingApplication: q.SendingApplication, SendingFacility: q.SendingFacility,
 			ReceivingApplication: q.ReceivingApplication, ReceivingFacility: q.ReceivingFacility,
 			Time: q.Time, ControlId: q.ControlID, VersionId: q.VersionID, ExpectedCode: q.ExpectedCode}}
+	case sdk.Vendor:
+		s.Question = &probev1.Start_Vendor{Vendor: &probev1.Vendor{Kind: q.Name}}
 	}
 	return &probev1.HostFrame{Step: &probev1.HostFrame_Start{Start: s}}
 }

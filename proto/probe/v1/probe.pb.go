@@ -79,7 +79,7 @@ func (x SnmpGet_Version) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnmpGet_Version.Descriptor instead.
 func (SnmpGet_Version) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6, 0}
 }
 
 // Reason of an end without a further reply.
@@ -143,7 +143,7 @@ func (x Closed_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Closed_Reason.Descriptor instead.
 func (Closed_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{10, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11, 0}
 }
 
 // Status of a conversation, as the protocol sees it.
@@ -211,7 +211,7 @@ func (x Result_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_Status.Descriptor instead.
 func (Result_Status) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // HostFrame is one step of the agent.
@@ -476,7 +476,8 @@ type Description struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Required. Version of the plugin, for example "1.0.0".
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Required. Query kinds it can run: "snmp.get", "dicom.echo", "hl7.ack", or a vendor's own.
+	// Required. Query kinds it can run: "snmp.get", "dicom.echo", "hl7.ack", or a vendor's own such as
+	// "tcp.aldane.status".
 	Kinds         []string `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -544,6 +545,7 @@ type Start struct {
 	//	*Start_SnmpGet
 	//	*Start_DicomEcho
 	//	*Start_Hl7Ack
+	//	*Start_Vendor
 	Question      isStart_Question `protobuf_oneof:"question"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -613,6 +615,15 @@ func (x *Start) GetHl7Ack() *Hl7Ack {
 	return nil
 }
 
+func (x *Start) GetVendor() *Vendor {
+	if x != nil {
+		if x, ok := x.Question.(*Start_Vendor); ok {
+			return x.Vendor
+		}
+	}
+	return nil
+}
+
 type isStart_Question interface {
 	isStart_Question()
 }
@@ -629,11 +640,65 @@ type Start_Hl7Ack struct {
 	Hl7Ack *Hl7Ack `protobuf:"bytes,3,opt,name=hl7_ack,json=hl7Ack,proto3,oneof"`
 }
 
+type Start_Vendor struct {
+	Vendor *Vendor `protobuf:"bytes,4,opt,name=vendor,proto3,oneof"`
+}
+
 func (*Start_SnmpGet) isStart_Question() {}
 
 func (*Start_DicomEcho) isStart_Question() {}
 
 func (*Start_Hl7Ack) isStart_Question() {}
+
+func (*Start_Vendor) isStart_Question() {}
+
+// Vendor is a question of a vendor's own, whose messages the signed allowance describes as templates. The
+// plugin knows its protocol; what it proposes must fit the template at its place, and the free octets in it
+// are the plugin's to choose.
+type Vendor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. For example "tcp.aldane.status".
+	Kind          string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vendor) Reset() {
+	*x = Vendor{}
+	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vendor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vendor) ProtoMessage() {}
+
+func (x *Vendor) ProtoReflect() protoreflect.Message {
+	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vendor.ProtoReflect.Descriptor instead.
+func (*Vendor) Descriptor() ([]byte, []int) {
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Vendor) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
 
 // SnmpGet is one GetRequest of SNMPv1 (RFC 1157 4.1.2) or v2c (RFC 3416 4.2.1). The plugin leaves the
 // community empty: the agent inserts it after the check and blanks it in the reply. A question of version 3 is
@@ -653,7 +718,7 @@ type SnmpGet struct {
 
 func (x *SnmpGet) Reset() {
 	*x = SnmpGet{}
-	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	mi := &file_probe_v1_probe_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +730,7 @@ func (x *SnmpGet) String() string {
 func (*SnmpGet) ProtoMessage() {}
 
 func (x *SnmpGet) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	mi := &file_probe_v1_probe_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +743,7 @@ func (x *SnmpGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnmpGet.ProtoReflect.Descriptor instead.
 func (*SnmpGet) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SnmpGet) GetOids() []string {
@@ -723,7 +788,7 @@ type DicomEcho struct {
 
 func (x *DicomEcho) Reset() {
 	*x = DicomEcho{}
-	mi := &file_probe_v1_probe_proto_msgTypes[6]
+	mi := &file_probe_v1_probe_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +800,7 @@ func (x *DicomEcho) String() string {
 func (*DicomEcho) ProtoMessage() {}
 
 func (x *DicomEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[6]
+	mi := &file_probe_v1_probe_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +813,7 @@ func (x *DicomEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DicomEcho.ProtoReflect.Descriptor instead.
 func (*DicomEcho) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DicomEcho) GetCalledAe() string {
@@ -818,7 +883,7 @@ type Hl7Ack struct {
 
 func (x *Hl7Ack) Reset() {
 	*x = Hl7Ack{}
-	mi := &file_probe_v1_probe_proto_msgTypes[7]
+	mi := &file_probe_v1_probe_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +895,7 @@ func (x *Hl7Ack) String() string {
 func (*Hl7Ack) ProtoMessage() {}
 
 func (x *Hl7Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[7]
+	mi := &file_probe_v1_probe_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +908,7 @@ func (x *Hl7Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hl7Ack.ProtoReflect.Descriptor instead.
 func (*Hl7Ack) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{7}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Hl7Ack) GetSendingApplication() string {
@@ -914,7 +979,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_probe_v1_probe_proto_msgTypes[8]
+	mi := &file_probe_v1_probe_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +991,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[8]
+	mi := &file_probe_v1_probe_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1004,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{8}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Send) GetMessage() []byte {
@@ -962,7 +1027,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_probe_v1_probe_proto_msgTypes[9]
+	mi := &file_probe_v1_probe_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1039,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[9]
+	mi := &file_probe_v1_probe_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1052,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{9}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reply) GetMessage() []byte {
@@ -1015,7 +1080,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_probe_v1_probe_proto_msgTypes[10]
+	mi := &file_probe_v1_probe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1092,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[10]
+	mi := &file_probe_v1_probe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1105,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{10}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Closed) GetReason() Closed_Reason {
@@ -1070,7 +1135,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_probe_v1_probe_proto_msgTypes[11]
+	mi := &file_probe_v1_probe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1147,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[11]
+	mi := &file_probe_v1_probe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1160,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Result) GetStatus() Result_Status {
@@ -1149,7 +1214,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_probe_v1_probe_proto_msgTypes[12]
+	mi := &file_probe_v1_probe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1226,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[12]
+	mi := &file_probe_v1_probe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1239,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Fact) GetField() string {
@@ -1209,7 +1274,7 @@ type Vitals struct {
 
 func (x *Vitals) Reset() {
 	*x = Vitals{}
-	mi := &file_probe_v1_probe_proto_msgTypes[13]
+	mi := &file_probe_v1_probe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1286,7 @@ func (x *Vitals) String() string {
 func (*Vitals) ProtoMessage() {}
 
 func (x *Vitals) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[13]
+	mi := &file_probe_v1_probe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1299,7 @@ func (x *Vitals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vitals.ProtoReflect.Descriptor instead.
 func (*Vitals) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{13}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Vitals) GetUptimeTicks() uint32 {
@@ -1257,7 +1322,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_probe_v1_probe_proto_msgTypes[14]
+	mi := &file_probe_v1_probe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1334,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[14]
+	mi := &file_probe_v1_probe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1347,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{14}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Attribute) GetName() string {
@@ -1320,14 +1385,17 @@ const file_probe_v1_probe_proto_rawDesc = "" +
 	"\vDescription\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
-	"\x05kinds\x18\x03 \x03(\tR\x05kinds\"\xbb\x01\n" +
+	"\x05kinds\x18\x03 \x03(\tR\x05kinds\"\xee\x01\n" +
 	"\x05Start\x125\n" +
 	"\bsnmp_get\x18\x01 \x01(\v2\x18.primum.probe.v1.SnmpGetH\x00R\asnmpGet\x12;\n" +
 	"\n" +
 	"dicom_echo\x18\x02 \x01(\v2\x1a.primum.probe.v1.DicomEchoH\x00R\tdicomEcho\x122\n" +
-	"\ahl7_ack\x18\x03 \x01(\v2\x17.primum.probe.v1.Hl7AckH\x00R\x06hl7AckB\n" +
+	"\ahl7_ack\x18\x03 \x01(\v2\x17.primum.probe.v1.Hl7AckH\x00R\x06hl7Ack\x121\n" +
+	"\x06vendor\x18\x04 \x01(\v2\x17.primum.probe.v1.VendorH\x00R\x06vendorB\n" +
 	"\n" +
-	"\bquestion\"\xbb\x01\n" +
+	"\bquestion\"\x1c\n" +
+	"\x06Vendor\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\"\xbb\x01\n" +
 	"\aSnmpGet\x12\x12\n" +
 	"\x04oids\x18\x01 \x03(\tR\x04oids\x12\x1d\n" +
 	"\n" +
@@ -1415,7 +1483,7 @@ func file_probe_v1_probe_proto_rawDescGZIP() []byte {
 }
 
 var file_probe_v1_probe_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_probe_v1_probe_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_probe_v1_probe_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_probe_v1_probe_proto_goTypes = []any{
 	(SnmpGet_Version)(0), // 0: primum.probe.v1.SnmpGet.Version
 	(Closed_Reason)(0),   // 1: primum.probe.v1.Closed.Reason
@@ -1425,41 +1493,43 @@ var file_probe_v1_probe_proto_goTypes = []any{
 	(*Describe)(nil),     // 5: primum.probe.v1.Describe
 	(*Description)(nil),  // 6: primum.probe.v1.Description
 	(*Start)(nil),        // 7: primum.probe.v1.Start
-	(*SnmpGet)(nil),      // 8: primum.probe.v1.SnmpGet
-	(*DicomEcho)(nil),    // 9: primum.probe.v1.DicomEcho
-	(*Hl7Ack)(nil),       // 10: primum.probe.v1.Hl7Ack
-	(*Send)(nil),         // 11: primum.probe.v1.Send
-	(*Reply)(nil),        // 12: primum.probe.v1.Reply
-	(*Closed)(nil),       // 13: primum.probe.v1.Closed
-	(*Result)(nil),       // 14: primum.probe.v1.Result
-	(*Fact)(nil),         // 15: primum.probe.v1.Fact
-	(*Vitals)(nil),       // 16: primum.probe.v1.Vitals
-	(*Attribute)(nil),    // 17: primum.probe.v1.Attribute
+	(*Vendor)(nil),       // 8: primum.probe.v1.Vendor
+	(*SnmpGet)(nil),      // 9: primum.probe.v1.SnmpGet
+	(*DicomEcho)(nil),    // 10: primum.probe.v1.DicomEcho
+	(*Hl7Ack)(nil),       // 11: primum.probe.v1.Hl7Ack
+	(*Send)(nil),         // 12: primum.probe.v1.Send
+	(*Reply)(nil),        // 13: primum.probe.v1.Reply
+	(*Closed)(nil),       // 14: primum.probe.v1.Closed
+	(*Result)(nil),       // 15: primum.probe.v1.Result
+	(*Fact)(nil),         // 16: primum.probe.v1.Fact
+	(*Vitals)(nil),       // 17: primum.probe.v1.Vitals
+	(*Attribute)(nil),    // 18: primum.probe.v1.Attribute
 }
 var file_probe_v1_probe_proto_depIdxs = []int32{
 	5,  // 0: primum.probe.v1.HostFrame.describe:type_name -> primum.probe.v1.Describe
 	7,  // 1: primum.probe.v1.HostFrame.start:type_name -> primum.probe.v1.Start
-	12, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
-	13, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
+	13, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
+	14, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
 	6,  // 4: primum.probe.v1.PluginFrame.description:type_name -> primum.probe.v1.Description
-	11, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
-	14, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
-	8,  // 7: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
-	9,  // 8: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
-	10, // 9: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
-	0,  // 10: primum.probe.v1.SnmpGet.version:type_name -> primum.probe.v1.SnmpGet.Version
-	1,  // 11: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
-	2,  // 12: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
-	15, // 13: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
-	16, // 14: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
-	17, // 15: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
-	3,  // 16: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
-	4,  // 17: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
-	17, // [17:18] is the sub-list for method output_type
-	16, // [16:17] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	12, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
+	15, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
+	9,  // 7: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
+	10, // 8: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
+	11, // 9: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
+	8,  // 10: primum.probe.v1.Start.vendor:type_name -> primum.probe.v1.Vendor
+	0,  // 11: primum.probe.v1.SnmpGet.version:type_name -> primum.probe.v1.SnmpGet.Version
+	1,  // 12: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
+	2,  // 13: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
+	16, // 14: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
+	17, // 15: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
+	18, // 16: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
+	3,  // 17: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
+	4,  // 18: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
+	18, // [18:19] is the sub-list for method output_type
+	17, // [17:18] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_probe_v1_probe_proto_init() }
@@ -1482,15 +1552,16 @@ func file_probe_v1_probe_proto_init() {
 		(*Start_SnmpGet)(nil),
 		(*Start_DicomEcho)(nil),
 		(*Start_Hl7Ack)(nil),
+		(*Start_Vendor)(nil),
 	}
-	file_probe_v1_probe_proto_msgTypes[13].OneofWrappers = []any{}
+	file_probe_v1_probe_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_probe_v1_probe_proto_rawDesc), len(file_probe_v1_probe_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
