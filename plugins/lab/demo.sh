@@ -83,7 +83,11 @@ say "Inventory, as the CMMS exports it"
 primum devices import "$dir/lab/inventory.csv"
 
 say "An approved time, and the plan: nothing is sent by making it"
-primum window create night --opens-in 6s --duration 55s --zone Europe/Vienna --agent demo
+# One device is left out: it has not been asked yet when somebody tries a question on demand.
+spare=10-1004
+devices=()
+for tag in $(sed 1d "$dir/lab/inventory.csv" | cut -d , -f 1); do [ "$tag" = "$spare" ] || devices+=(--device "$tag"); done
+primum window create night --opens-in 6s --duration 55s --zone Europe/Vienna --agent demo "${devices[@]}"
 primum plan night | tee "$dir/plan.txt"
 plan=$(sed -n 's/^Plan \([^,]*\),.*/\1/p' "$dir/plan.txt")
 [ -n "$plan" ] || fail "there is no plan"
@@ -121,6 +125,8 @@ grep -q '^WHAT WAS LEARNED' "$dir/report.txt" || fail "nothing was learned"
 
 say "Done in $((SECONDS - began)) s: $asked asked, $answered answered, $refused not asked, devices harmed 0, unapproved bytes 0"
 if [ "${KEEP:-}" = 1 ]; then
+	# who tries a question on demand is no harm because the night is over
+	"$bin/lab" window --dir "$dir/lab" --from "$from" --to "$(date -u -d '+1 day' +%FT%TZ)"
 	echo "${pids[*]}" >"$dir/pids"
 	trap - EXIT
 	disown -a
@@ -130,10 +136,15 @@ It goes on running. What to try next:
   export PRIMUM_HOME=$dir/controller
   $bin/primum devices show 10-4002
   $bin/primum explain 10-8001
-  $bin/primum hold place --all --reason "trying it"
   $bin/primum report $run --format json
   $bin/lab transcript --dir $dir/lab 10-1001
+  $bin/primum standing create --id trial --caller admin --device $spare --statement lab.aldane.vela-3.snmp \\
+    --per-day 3 --key $dir/approver.key --by head-of-htm
+  $bin/primum probe $spare snmp.get
+  $bin/primum hold place --all --reason "trying it"
 Admin API: $(cat "$dir/controller/admin.address"), control plane: $(cat "$dir/controller/control.address")
-To end it: kill ${pids[*]}
+To end it: kill ${pids[*]}   (the agent keeps its sockets open for late answers, up to 30 s)
 TEXT
+else
+	say "Ending it: the agent keeps its sockets open for late answers, up to 30 s after the last question"
 fi

@@ -52,7 +52,7 @@ func progress(r *adminv1.Run) string {
 }
 
 type watchCommand struct {
-	Name    string        `arg:"" help:"Run, or plan whose run is waited for (plans/...)."`
+	Name    string        `arg:"" help:"Run, or plan whose run is waited for."`
 	Timeout time.Duration `default:"30m" help:"Give up after this time."`
 }
 
@@ -69,15 +69,30 @@ func (c *watchCommand) Run(e *env) error {
 	defer cancel()
 	name := within("runs", c.Name)
 	if strings.HasPrefix(c.Name, "plans/") {
-		if name, err = c.await(ctx, adminv1.NewPlanServiceClient(cl.conn)); err != nil {
+		if name, err = c.await(ctx, e, adminv1.NewPlanServiceClient(cl.conn)); err != nil {
 			return err
 		}
 	}
-	stream, err := adminv1.NewRunServiceClient(cl.conn).WatchRun(ctx, &adminv1.WatchRunRequest{Name: name})
-	if err != nil {
-		return err
+	watch := func() (*adminv1.Run, error) {
+		stream, err := adminv1.NewRunServiceClient(cl.conn).WatchRun(ctx, &adminv1.WatchRunRequest{Name: name})
+		if err != nil {
+			return nil, err
+		}
+		return e.follow(stream.Recv)
 	}
-	last, err := e.follow(stream.Recv)
+	last, err := watch()
+	if last == nil && status.Code(err) == codes.NotFound && !strings.Contains(c.Name, "/") {
+		// no such run: it may be the name of a plan that has none yet
+		run, no := c.await(ctx, e, adminv1.NewPlanServiceClient(cl.conn))
+		switch {
+		case status.Code(no) == codes.NotFound: // neither
+		case no != nil:
+			return no
+		default:
+			name = run
+			last, err = watch()
+		}
+	}
 	switch {
 	case err != nil && last != nil && over(ctx, err):
 		return c.gaveUp("the run", last.GetState())
@@ -131,14 +146,14 @@ func (e *env) follow(recv func() (*adminv1.Run, error)) (last *adminv1.Run, err 
 	}
 }
 
-// await polls a plan until its run is there.
-func (c *watchCommand) await(ctx context.Context, plans adminv1.PlanServiceClient) (string, error) {
+// await polls a plan until its run is there, and says each time that something has changed.
+func (c *watchCommand) await(ctx context.Context, e *env, plans adminv1.PlanServiceClient) (string, error) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	state := ""
+	state, shown := "", ""
 	for {
 		one, cancel := context.WithTimeout(ctx, callTime)
-		p, err := plans.GetPlan(one, &adminv1.GetPlanRequest{Name: c.Name})
+		p, err := plans.GetPlan(one, &adminv1.GetPlanRequest{Name: within("plans", c.Name)})
 		cancel()
 		switch {
 		case err != nil && state != "" && over(ctx, err):
@@ -151,6 +166,11 @@ func (c *watchCommand) await(ctx context.Context, plans adminv1.PlanServiceClien
 			return "", refusedError{"the plan is EXPIRED: its approved time passed, and it was not carried out; was it approved in time?"}
 		}
 		state = p.GetState()
+		line := fmt.Sprintf("%s is %s, %d of %d signed; its approved time opens at %s. Waiting for the run.", short(p.GetName()), state, len(p.GetApprovedBy()), p.GetApproversNeeded(), when(p.GetOpens()))
+		if line != shown && !e.json {
+			e.say("%s", line)
+		}
+		shown = line
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "primum/proto/admin/v1"
 )
@@ -99,16 +100,38 @@ func TestWatchOfAPlanWaitsForItsRun(t *testing.T) {
 	var looks atomic.Int32
 	s := serve(t, answers{"GetPlan": func(m proto.Message) (proto.Message, error) {
 		if looks.Add(1) < 3 {
-			return &adminv1.Plan{State: "APPROVED"}, nil
+			return &adminv1.Plan{Name: "plans/1", State: "APPROVED", Opens: timestamppb.New(time.Date(2026, 11, 27, 2, 0, 0, 0, time.UTC))}, nil
 		}
 		return &adminv1.Plan{State: "FIRED", Run: "runs/8"}, nil
 	}})
 	s.watch = sends(runOf("SUCCEEDED", map[string]uint32{"ANSWERED": 21}))
 	out, complaints, code := s.primum(nil, "watch", "plans/1")
 	want(t, "watch", out+complaints, code, exitDone, "SUCCEEDED")
+	if first := "1 is APPROVED, 0 of 0 signed; its approved time opens at 2026-11-27 02:00:00 UTC. Waiting for the run.\n"; !strings.HasPrefix(out, first) || strings.Count(out, "Waiting") != 1 {
+		t.Errorf("it waits and does not say so once: %q", out)
+	}
 	if r := one[*adminv1.WatchRunRequest](t, s); r.GetName() != "runs/8" || looks.Load() != 3 {
 		t.Errorf("watched %v after %d looks", r, looks.Load())
 	}
+}
+
+// The first steps say "primum watch PLAN": a plan without its collection is found where there is no such run.
+func TestWatchTakesTheBareNameOfAPlan(t *testing.T) {
+	s := serve(t, answers{"GetPlan": says(&adminv1.Plan{Name: "plans/8", State: "FIRED", Run: "runs/9"})})
+	s.watch = func(name string, send func(*adminv1.Run) error, _ context.Context) error {
+		if name != "runs/9" {
+			return status.Error(codes.NotFound, "there is no run 8")
+		}
+		return send(runOf("SUCCEEDED", map[string]uint32{"ANSWERED": 21}))
+	}
+	out, complaints, code := s.primum(nil, "watch", "8")
+	want(t, "watch 8", out+complaints, code, exitDone, "SUCCEEDED")
+	s = serve(t, answers{"GetPlan": fails(status.Error(codes.NotFound, "there is no plan 8"))})
+	s.watch = func(string, func(*adminv1.Run) error, context.Context) error {
+		return status.Error(codes.NotFound, "there is no run 8")
+	}
+	_, complaints, code = s.primum(nil, "watch", "8")
+	want(t, "neither", complaints, code, exitUsage, "there is no run 8")
 }
 
 func TestWatchDoesNotWaitForEver(t *testing.T) {
