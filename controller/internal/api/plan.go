@@ -264,11 +264,33 @@ func (s *planService) CreateStandingApproval(ctx context.Context, r *adminv1.Cre
 	case len(d.ID) == 0 || len(d.ID) > 64:
 		return nil, bad("the standing approval has no id of 1 to 64 characters")
 	}
+	if err := s.known(ctx, rel.List, d); err != nil {
+		return nil, err
+	}
 	x := store.Standing{Name: d.ID, Caller: d.Caller, Document: r.GetDocument(), From: d.From, Until: d.Until, PerDay: d.PerDay, Signatures: kept}
 	if err := s.Store.PutStanding(ctx, x, s.act(ctx, "create standing approval", "standingApprovals/"+d.ID)); err != nil {
 		return nil, s.failed(err, "a standing approval named "+d.ID)
 	}
 	return standing(x), nil
+}
+
+// known refuses a standing approval of an allowance or a device that is not there: a mistyped name would be
+// signed and never cover anything.
+func (a *API) known(ctx context.Context, l *list.List, d permit.Standing) error {
+	for _, id := range d.Statements {
+		if st := l.Statement(id); st == nil || st.Type != list.Allow {
+			return bad("the release in force has no allowance %s; primum explain DEVICE names those of a device", id)
+		}
+	}
+	for _, tag := range d.Devices {
+		if tag == "*" {
+			continue
+		}
+		if _, err := a.Store.Device(ctx, tag); err != nil {
+			return a.failed(err, "device "+tag)
+		}
+	}
+	return nil
 }
 
 func standing(x store.Standing) *adminv1.StandingApproval {

@@ -48,6 +48,14 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	refused("a denied product", "10-8001", "id-2", "DENIED")
 	refused("nobody approved it", "10-8002", "id-3", "NOT_APPROVED")
 
+	for wrong, words := range map[string][]string{"no such device": {"10-9999", "lab.aldane.vela-3.snmp", "there is no device 10-9999"}, "no such allowance": {"10-1001", "lab.aldane.vela-4.snmp", "no allowance lab.aldane.vela-4.snmp"},
+		"a denial": {"10-1001", "draeger-infinity-delta", "no allowance draeger-infinity-delta"}} {
+		out, complaints, code := s.try("primum", "", "standing", "create", "--id", "wrong", "--caller", "ehr-tool", "--device", words[0], "--statement", words[1],
+			"--per-day", "3", "--key", s.path("approver.key"), "--by", "head-of-htm")
+		if code != 2 || !strings.Contains(complaints, words[2]) {
+			t.Errorf("%s: exit %d: %s%s", wrong, code, out, complaints)
+		}
+	}
 	s.primum("standing", "create", "--id", "ehr", "--caller", "ehr-tool", "--device", "10-1001", "--device", "10-1005", "--statement", "lab.aldane.vela-3.snmp",
 		"--per-day", "3", "--key", s.path("approver.key"), "--by", "head-of-htm")
 	refused("a device that the approval does not name", "10-1002", "id-4", "PLAN_NOT_APPROVED")
