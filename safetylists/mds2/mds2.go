@@ -39,7 +39,7 @@ type Answer struct{ ID, Question, Text string }
 // concerns are the questions that stand beside a decision, with what they ask in our words.
 func concerns() []Answer {
 	return []Answer{
-		{"SAHD-13", "documentation tells of security scanning by users", ""},
+		{"SAHD-13", "documentation tells of network security checks by users", ""},
 		{"CONN-2", "list of ports and protocols is provided", ""},
 		{"SAHD-8", "ports that are not needed are closed", ""},
 		{"NAUT-1", "nodes are authenticated", ""},

@@ -39,6 +39,20 @@ func samplePlan(t *testing.T) Plan {
 		Refusals: []PlanRefusal{{Device: "10-8001", Name: "Dräger <Delta>", Reason: list.Denied}}}
 }
 
+// G8: the gap after a conversation is that of the conversation which has ended, not of the next one.
+func TestAPlanTakesAsLongAsItsSlowestDevice(t *testing.T) {
+	one := func(device string, reply, gap time.Duration) Item {
+		return Item{Device: list.Device{ID: device}, Limits: list.Limits{Reply: reply, Gap: gap}}
+	}
+	p := Plan{Items: []Item{one("A", time.Second, 5*time.Second), one("B", 2*time.Second, 60*time.Second), one("A", 10*time.Second, 60*time.Second)}}
+	if got := p.Busy(); got != 16*time.Second {
+		t.Errorf("%s, want 1s and a gap of 5s and 10s", got)
+	}
+	if got := (Plan{}).Busy(); got != 0 {
+		t.Errorf("no question takes %s", got)
+	}
+}
+
 func TestPermitSurvivesItsBytes(t *testing.T) {
 	for _, address := range []string{"127.42.1.1:10161", "[2001:db8::1]:104"} {
 		p := samplePermit()

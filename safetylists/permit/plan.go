@@ -98,16 +98,14 @@ type PlanRefusal struct {
 	Statements []string    `json:"statements,omitempty"`
 }
 
-// Busy is about how long the plan takes: a device is asked one question after the other with its gap
-// between them (G8), devices are asked side by side.
+// Busy is about how long the plan takes at most: a device is asked one question after the other, each
+// answered late and followed by its gap (G8), devices are asked side by side.
 func (p Plan) Busy() time.Duration {
-	busy := map[string]time.Duration{}
+	busy, gap := map[string]time.Duration{}, map[string]time.Duration{}
 	var longest time.Duration
 	for _, it := range p.Items {
-		if busy[it.Device.ID] > 0 {
-			busy[it.Device.ID] += it.Limits.Gap
-		}
-		busy[it.Device.ID] += it.Limits.Reply
+		busy[it.Device.ID] += gap[it.Device.ID] + it.Limits.Reply
+		gap[it.Device.ID] = it.Limits.Gap
 		longest = max(longest, busy[it.Device.ID])
 	}
 	return longest

@@ -88,8 +88,8 @@ func (e *env) document(doc permit.Plan, digest permit.Digest, summary bool) erro
 		}
 		e.messages(shown, summary)
 	}
-	e.say("The document says: %d questions, %d messages, %d octets, about %s, from %s to %s; %d refused.", len(doc.Items), messages, octets,
-		doc.Busy().Round(time.Second).String(), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
+	e.say("The document says: %d questions, %d messages, %d octets, at most about %s, from %s to %s; %d refused.", len(doc.Items), messages, octets,
+		list.Span(doc.Busy().Round(time.Second)), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
 	e.say("Digest %s, of list release %s", digest.String(), doc.List.String())
 	return nil
 }

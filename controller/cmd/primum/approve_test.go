@@ -122,7 +122,7 @@ func TestAPlanIsShownWithWhatIsAskedWhatIsNotAndTheTotals(t *testing.T) {
 		Refusals: []*adminv1.PlanRefusal{{Device: "devices/10-2", DeviceName: "Delta", Place: "OR", Reason: "DENIED", What: "Not asked.", Why: "It was harmed.", Do: "Leave it.", Detail: "stmt-9"}}}
 	s := serve(t, answers{"CreatePlan": says(p), "GetPlan": says(p)})
 	all := []string{"10-1", "Vela", "ICU", "snmp.get of 1.3", "identify", "one GetRequest", "10-2", "Delta", "Not asked. It was harmed. Leave it.", "stmt-9",
-		"1 questions, 3 messages, 210 octets, about 9s; 1 refused", "Plan 1,", "Digest ab"}
+		"1 questions, 3 messages, 210 octets, at most about 9 s; 1 refused", "Plan 1,", "Digest ab"}
 	for _, args := range [][]string{{"plan", "night"}, {"plans", "show", "1"}} {
 		out, _, code := s.primum(nil, args...)
 		want(t, args[0], out, code, exitDone, append(all, "30af")...)
@@ -131,7 +131,13 @@ func TestAPlanIsShownWithWhatIsAskedWhatIsNotAndTheTotals(t *testing.T) {
 		if strings.Contains(out, "30af") {
 			t.Errorf("the summary has hex: %s", out)
 		}
+		if strings.Contains(out, "does not come to its turn") {
+			t.Errorf("it fits: %s", out)
+		}
 	}
+	p.Closes, p.Items = timestamppb.New(opensAt().Add(8*time.Second)), nil
+	out, _, code := s.primum(nil, "plan", "night")
+	want(t, "a time that is too short", out, code, exitDone, "WILL BE ASKED\n  nothing\n", "The approved time is 8 s: what does not come to its turn in it is not asked.")
 }
 
 func TestAStandingApprovalIsSignedOverTheReleaseInForceByEachApprover(t *testing.T) {

@@ -27,6 +27,13 @@ func TestWithoutArgumentsTheFirstStepsAreSaid(t *testing.T) {
 	}
 }
 
+func TestHelpIsACommandToo(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"help", "hold", "place"}} {
+		out, complaints, code := command(nil, args...)
+		want(t, args[0], out+complaints, code, exitDone, "Usage: primum")
+	}
+}
+
 func withReason(t *testing.T, code codes.Code, reason, detail string) error {
 	t.Helper()
 	s, err := status.New(code, "words of the server").WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "primum", Metadata: map[string]string{"detail": detail}})

@@ -47,6 +47,9 @@ func (c *importCommand) Run(e *env) error {
 		if err := e.show(r, func() {}); err != nil {
 			return err
 		}
+		if n == 1 {
+			return input("%s has 1 problem; nothing was taken. Correct it and import the file again.", c.File)
+		}
 		return input("%s has %d problems; nothing was taken. Correct them and import the file again.", c.File, n)
 	}
 	return e.show(r, func() {

@@ -45,9 +45,15 @@ func (c *holdPlaceCommand) Run(e *env) error {
 }
 
 func (e *env) hold(h *adminv1.Hold) {
-	e.say("%s %s: %s %s, by %s at %s: %s", h.GetName(), h.GetState(), h.GetScope(), h.GetValue(), h.GetPlacedBy(), when(h.GetPlacedAt()), h.GetReason())
+	what := strings.TrimSpace(h.GetScope() + " " + h.GetValue())
+	if h.GetScope() == "all" {
+		what = "everything"
+	}
+	e.say("%s %s: %s, by %s at %s: %s", h.GetName(), h.GetState(), what, h.GetPlacedBy(), when(h.GetPlacedAt()), h.GetReason())
 	if h.GetState() == "LIFTED" {
 		e.say("  lifted by %s: %s", h.GetLiftedBy(), h.GetLiftReason())
+		e.say("  agents that know: %s; that do not yet: %s", none(h.GetInForce()), none(h.GetPending()))
+		return
 	}
 	e.say("  in force on: %s; not confirmed yet: %s", none(h.GetInForce()), none(h.GetPending()))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -262,7 +263,7 @@ func (c *mds2ImportCommand) Run(e *env) error {
 			return err
 		}
 		if err := e.show(d, func() {
-			e.say("%s %s, document %s of %s: %d answers, for %d devices of the inventory", d.GetManufacturer(), d.GetModel(), d.GetDocument(), d.GetDate(), d.GetAnswers(), d.GetDevices())
+			e.say("%s %s, document %s of %s: %d answers, for %d devices of the inventory", d.GetManufacturer(), d.GetModel(), cmp.Or(d.GetDocument(), "without a number"), cmp.Or(d.GetDate(), "no date"), d.GetAnswers(), d.GetDevices())
 			for _, b := range d.GetBeside() {
 				e.say("  %s", b)
 			}

@@ -36,6 +36,9 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 		e.say("    %s, purpose %s, allowed by %s", it.GetQuestion(), it.GetPurpose(), strings.Join(it.GetStatements(), ", "))
 		e.messages(it.GetMessages(), summary)
 	}
+	if len(p.GetItems()) == 0 {
+		e.say("  nothing")
+	}
 	e.say("")
 	e.say("WILL NOT BE ASKED")
 	for _, r := range p.GetRefusals() {
@@ -46,8 +49,12 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 		}
 	}
 	e.say("")
-	e.say("%d questions, %d messages, %d octets, about %s; %d refused. Nothing has been sent.", len(p.GetItems()), p.GetMessages(), p.GetOctets(),
-		p.GetBusy().AsDuration().Round(time.Second).String(), len(p.GetRefusals()))
+	busy, open := p.GetBusy().AsDuration().Round(time.Second), p.GetCloses().AsTime().Sub(p.GetOpens().AsTime())
+	e.say("%d questions, %d messages, %d octets, at most about %s; %d refused. Nothing has been sent.", len(p.GetItems()), p.GetMessages(), p.GetOctets(),
+		list.Span(busy), len(p.GetRefusals()))
+	if busy > open {
+		e.say("The approved time is %s: what does not come to its turn in it is not asked.", list.Span(open))
+	}
 	e.say("State %s, signed by %d of %d. Digest %s", p.GetState(), len(p.GetApprovedBy()), p.GetApproversNeeded(), hex.EncodeToString(p.GetDigest()))
 	if p.GetState() == "DRAFT" {
 		e.say("To approve: primum approve %s --key FILE --by NAME", short(p.GetName()))
