@@ -101,7 +101,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	defer func() { a.log.Info("agent ended", "error", a.journal.Close()) }()
+	defer func() {
+		if err := a.journal.Close(); err != nil {
+			a.log.Error("close journal", "error", err)
+		}
+		a.log.Info("agent ended")
+	}()
 	if cfg.List != "" {
 		if err := a.carriedIn(cfg.List); err != nil {
 			return err
@@ -153,6 +158,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	stopWork()
 	worker.Wait()
 	// Late answers must find our sockets open, or the kernel tells the device that nobody is there (G6).
+	a.log.Info("agent ends; sockets stay open for late answers", "at_most", "31s")
 	lingerCtx, cancel := context.WithTimeout(context.Background(), 31*time.Second)
 	defer cancel()
 	a.dialer.Wait(lingerCtx)
