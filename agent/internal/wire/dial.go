@@ -176,7 +176,8 @@ func (c *Conversation) Close() {
 
 // abort sends A-ABORT when a cap or a hold ended an open association (D4).
 func (c *Conversation) abort() {
-	open := c.ticket.Task().Query().Kind() == list.DICOMEcho && c.step >= 1 && c.s.End != Complete && c.s.End != ClosedByDevice
+	// After a release nothing but FIN: there is at most one of the two (DESIGN 6.7).
+	open := c.ticket.Task().Query().Kind() == list.DICOMEcho && c.step >= 1 && c.step <= 2 && c.s.End != Complete && c.s.End != ClosedByDevice
 	if !open || takenOut(controlRelease) {
 		return
 	}
