@@ -93,6 +93,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	others, err := otherMakers(cfg.Data, cfg.Log)
+	if err != nil {
+		return err
+	}
 	sockets, err := os.MkdirTemp("", "primum-")
 	if err != nil {
 		return fmt.Errorf("make directory for plugins: %w", err)
@@ -114,7 +118,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	proof := sandbox.Prove(ctx, "")
 	a.log.Info("sandbox tried", "level", proof.Level(), "not", proof.Why())
-	if a.plugins, err = pluginhost.Start(ctx, pluginhost.Config{Binaries: builtins, Dir: sockets, Confinement: proof, Unconfined: cfg.Unconfined, Log: cfg.Log}); err != nil {
+	if a.plugins, err = pluginhost.Start(ctx, pluginhost.Config{Binaries: append(builtins, others...), Dir: sockets, Confinement: proof, Unconfined: cfg.Unconfined, Log: cfg.Log}); err != nil {
 		return err
 	}
 	defer a.plugins.Close()

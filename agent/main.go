@@ -21,6 +21,7 @@ type commandLine struct {
 	Enroll  enrollCommand  `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
 	Serve   serveCommand   `cmd:"" help:"Run the agent until it is told to end."`
 	Doctor  doctorCommand  `cmd:"" help:"Try how well this machine confines plugins, and say what is missing."`
+	Plugin  pluginCommand  `cmd:"" help:"Install plugins of other makers, by their signature."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ type Binary struct {
 	Path   string
 	SHA256 [sha256.Size]byte
 	Trust  sandbox.Trust
+	// Version and Kinds are what the maker of a signed plugin has signed; it may speak nothing else.
+	Version string
+	Kinds   []string
 }
 
 // ParseBuiltins reads the linker's list "name=hash,...", and looks for the binaries as
@@ -39,7 +43,7 @@ func ParseBuiltins(list, dir string) ([]Binary, error) {
 		if !ok || name == "" || err != nil || len(b) != sha256.Size {
 			return nil, fmt.Errorf("this agent was built without the hashes of its plugins; build it with make build")
 		}
-		out = append(out, Binary{name, dir + "/primum-probe-" + name, [sha256.Size]byte(b), sandbox.BuiltIn})
+		out = append(out, Binary{Name: name, Path: dir + "/primum-probe-" + name, SHA256: [sha256.Size]byte(b), Trust: sandbox.BuiltIn})
 	}
 	return out, nil
 }
@@ -73,23 +77,55 @@ type Plugin struct {
 	barred  bool // guarded by Host.mu: it proposed what nobody approved, or it is gone
 }
 
-// Start starts every plugin, each verified by its hash. When one does not start, none runs.
+// Start starts every plugin, each verified by its hash. When a built-in one does not start, none runs. One of
+// another maker that does not start is left out: it can cost its own questions and nothing else.
 func Start(ctx context.Context, c Config) (*Host, error) {
 	h := &Host{log: c.Log, level: c.Confinement.Level()}
 	for _, b := range c.Binaries {
-		p, err := sandbox.Start(ctx, sandbox.Spec{Path: b.Path, SHA256: b.SHA256, Dir: c.Dir, Trust: b.Trust, Confinement: c.Confinement, Unconfined: c.Unconfined, Log: c.Log})
+		p, err := h.start(ctx, c, b)
+		if err != nil && b.Trust == sandbox.Signed {
+			h.log.Error("a plugin of another maker does not start; its questions are refused", "plugin", b.Name, "error", err)
+			continue
+		}
 		if err != nil {
 			h.Close()
 			return nil, fmt.Errorf("start plugin %s: %w", b.Name, err)
 		}
-		d, err := p.Describe(ctx)
-		if err != nil {
-			h.Close()
-			return nil, errors.Join(fmt.Errorf("start plugin %s: %w", b.Name, err), p.Close())
-		}
-		h.plugins = append(h.plugins, &Plugin{Name: d.GetName(), Version: d.GetVersion(), SHA256: b.SHA256, Kinds: d.GetKinds(), process: p})
+		h.plugins = append(h.plugins, p)
 	}
 	return h, nil
+}
+
+func (h *Host) start(ctx context.Context, c Config, b Binary) (*Plugin, error) {
+	p, err := sandbox.Start(ctx, sandbox.Spec{Path: b.Path, SHA256: b.SHA256, Dir: c.Dir, Trust: b.Trust, Confinement: c.Confinement, Unconfined: c.Unconfined, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	d, err := p.Describe(ctx)
+	if err == nil {
+		err = h.admits(b, d)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return &Plugin{Name: d.GetName(), Version: d.GetVersion(), SHA256: b.SHA256, Kinds: d.GetKinds(), process: p}, nil
+}
+
+// admits holds what a plugin says of itself against what its maker has signed. A question that a plugin speaks
+// already is not taken over: what is asked of every device stays with the built-in plugins (H-033).
+func (h *Host) admits(b Binary, d *probev1.Description) error {
+	for _, k := range d.GetKinds() {
+		if h.For(k) != nil {
+			return fmt.Errorf("it speaks %s, which another plugin speaks", text(k, maxText))
+		}
+		if b.Trust == sandbox.Signed && !slices.Contains(b.Kinds, k) {
+			return fmt.Errorf("it speaks %s, which its maker has not signed", text(k, maxText))
+		}
+	}
+	if b.Trust == sandbox.Signed && (d.GetName() != b.Name || d.GetVersion() != b.Version) {
+		return fmt.Errorf("it calls itself %s %s, and its maker signed %s %s", text(d.GetName(), maxText), text(d.GetVersion(), maxText), b.Name, b.Version)
+	}
+	return nil
 }
 
 // Level is how well the plugins are confined.

@@ -1,0 +1,134 @@
+// Package installed keeps the plugins of other makers that a person has installed on this machine, and the
+// public keys of the makers that the site admits. Nothing here comes from the controller: a stolen controller
+// can bring no program to an agent (H-009, H-033).
+//
+//	plugins/makers/NAME.pub      an admitted maker's public key
+//	plugins/SHA256/manifest      what the maker signed
+//	plugins/SHA256/probe         the binary
+package installed
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"primum/plugins/manifest"
+)
+
+const (
+	makersDir    = "makers"
+	manifestFile = "manifest"
+	binaryFile   = "probe"
+	maxBinary    = 128 << 20
+)
+
+// ErrNotAdmitted says that the site has not admitted the maker.
+var ErrNotAdmitted = errors.New("the maker is not admitted here")
+
+// Store is the folder of installed plugins.
+type Store struct{ dir string }
+
+// Open returns the store below the data directory of an agent, making it on first use. It refuses a folder in
+// which somebody else can write.
+func Open(data string) (Store, error) {
+	s := Store{filepath.Join(data, "plugins")}
+	if err := os.MkdirAll(filepath.Join(s.dir, makersDir), 0o700); err != nil {
+		return Store{}, fmt.Errorf("open installed plugins: %w", err)
+	}
+	for _, path := range []string{s.dir, filepath.Join(s.dir, makersDir)} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			return Store{}, fmt.Errorf("open installed plugins: %w", err)
+		}
+		if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+			return Store{}, fmt.Errorf("open installed plugins: %s is open to others; chmod 700 it, and look at what lies there first", path)
+		}
+	}
+	return s, nil
+}
+
+// Plugin is one installed plugin, or what is left of one.
+type Plugin struct {
+	SHA256   [sha256.Size]byte
+	Path     string // of the binary
+	Manifest manifest.Manifest
+	// Why it may not start: nil when the manifest is signed by an admitted maker. The binary itself is held
+	// against its hash when it starts, of the very copy that runs (B6).
+	Why error
+}
+
+// All returns what is installed, in the order of names.
+func (s Store) All() ([]Plugin, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read installed plugins: %w", err)
+	}
+	var out []Plugin
+	for _, e := range entries {
+		sum, err := hex.DecodeString(e.Name())
+		if err != nil || len(sum) != sha256.Size {
+			continue // the makers, or a copy that was broken off
+		}
+		p := Plugin{SHA256: [sha256.Size]byte(sum), Path: filepath.Join(s.dir, e.Name(), binaryFile)}
+		p.Manifest, p.Why = s.verified(filepath.Join(s.dir, e.Name(), manifestFile))
+		if p.Why == nil && p.Manifest.SHA256 != p.SHA256 {
+			p.Why = errors.New("its manifest is for another binary")
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b Plugin) int {
+		return strings.Compare(a.Manifest.Name+hex.EncodeToString(a.SHA256[:]), b.Manifest.Name+hex.EncodeToString(b.SHA256[:]))
+	})
+	return out, nil
+}
+
+// verified reads a manifest and holds it against the key of the maker that it names. What cannot be verified is
+// returned all the same, to be named to a person.
+func (s Store) verified(path string) (manifest.Manifest, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return manifest.Manifest{}, fmt.Errorf("read manifest: %w", err)
+	}
+	signed, err := manifest.Parse(text)
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
+	claimed := signed.Unverified()
+	key, err := s.key(claimed.Maker)
+	if err != nil {
+		return claimed, err
+	}
+	m, err := signed.Verify(key)
+	if err != nil {
+		return claimed, fmt.Errorf("%w of %s (%s)", err, claimed.Maker, manifest.Fingerprint(key))
+	}
+	return m, nil
+}
+
+func (s Store) key(maker string) (ed25519.PublicKey, error) {
+	text, err := readSmall(filepath.Join(s.dir, makersDir, maker+".pub"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNotAdmitted, maker)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key of maker %s: %w", maker, err)
+	}
+	return manifest.ParseKey(text)
+}
+
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, manifest.MaxSize+1))
+}

@@ -1,0 +1,176 @@
+package installed_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"primum/agent/internal/installed"
+	"primum/plugins/manifest"
+)
+
+func key(n byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, 32)) }
+
+func public(n byte) ed25519.PublicKey { return key(n).Public().(ed25519.PublicKey) }
+
+// shipped writes a binary and its manifest as a maker ships them.
+func shipped(t *testing.T, name, version, content string, signer byte, kinds ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	s, err := manifest.Sign(manifest.Manifest{Name: name, Version: version, Maker: "aldane", Kinds: kinds, SHA256: sha256.Sum256([]byte(content))}, key(signer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path, []byte(content), 0o755), os.WriteFile(path+".manifest", s.Encode(), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func open(t *testing.T) (string, installed.Store) {
+	t.Helper()
+	data := t.TempDir()
+	s, err := installed.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, s
+}
+
+func install(s installed.Store, path string) error {
+	_, err := s.Install(path, path+".manifest")
+	return err
+}
+
+func TestOnlyWhatAnAdmittedMakerSignedIsInstalled(t *testing.T) {
+	data, s := open(t)
+	path := shipped(t, "status", "1", "binary", 1, "tcp.aldane.status")
+	if err := install(s, path); !errors.Is(err, installed.ErrNotAdmitted) {
+		t.Fatalf("a maker that nobody admitted: %v", err)
+	}
+	if err := s.Admit("aldane", public(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := install(s, shipped(t, "status", "1", "binary", 2, "tcp.aldane.status")); !errors.Is(err, manifest.ErrSignature) {
+		t.Errorf("signed by somebody else: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("another"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := install(s, path); err == nil || !strings.Contains(err.Error(), "not the binary") {
+		t.Errorf("another binary: %v", err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Fatalf("installed all the same: %v, %v", all, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(data, "plugins", ".*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	path = shipped(t, "status", "1", "binary", 1, "tcp.aldane.status")
+	for range 2 { // again is no other thing
+		if err := install(s, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.All()
+	if err != nil || len(all) != 1 || all[0].Why != nil {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for _, file := range []string{all[0].Path, filepath.Join(filepath.Dir(all[0].Path), "manifest")} {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
+	}
+}
+
+func TestADismissedMakersPluginsDoNotStart(t *testing.T) {
+	_, s := open(t)
+	if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", "1", "binary", 1, "tcp.aldane.status")), s.Dismiss("aldane")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 1 || !errors.Is(all[0].Why, installed.ErrNotAdmitted) {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := s.Admit("aldane", public(2)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.All(); err != nil || !errors.Is(all[0].Why, manifest.ErrSignature) {
+		t.Errorf("under another key: %+v, %v", all, err)
+	}
+	if err := s.Admit("aldane", public(1)); err == nil {
+		t.Error("a maker's key was replaced without a word")
+	}
+	if err := s.Dismiss("../makers/aldane"); err == nil {
+		t.Error("a path is taken for a maker")
+	}
+}
+
+func TestANewVersionTakesThePlaceOfTheOldOne(t *testing.T) {
+	_, s := open(t)
+	if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", "1", "one", 1, "tcp.aldane.status")),
+		install(s, shipped(t, "status", "2", "two", 1, "tcp.aldane.status"))); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.All()
+	if err != nil || len(all) != 1 || all[0].Manifest.Version != "2" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if err := install(s, shipped(t, "other", "1", "three", 1, "tcp.aldane.hello", "tcp.aldane.status")); err == nil {
+		t.Error("two plugins speak one question")
+	}
+	if n, err := s.Remove("status"); n != 1 || err != nil {
+		t.Errorf("%d removed, %v", n, err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestWhatWasChangedOnTheDiskDoesNotStart(t *testing.T) {
+	data, s := open(t)
+	if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", "1", "one", 1, "tcp.aldane.status")),
+		install(s, shipped(t, "hello", "1", "two", 1, "tcp.aldane.hello"))); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifestOf := func(p installed.Plugin) string { return filepath.Join(filepath.Dir(p.Path), "manifest") }
+	other, err := os.ReadFile(manifestOf(all[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(manifestOf(all[0]), other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if p.Why != nil {
+			t.Fatal(p.Why)
+		}
+	}
+	after, err := s.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, p := range after {
+		if p.Why != nil {
+			refused++
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d refused: %+v", refused, after)
+	}
+	if err := os.Chmod(filepath.Join(data, "plugins"), 0o770); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := installed.Open(data); err == nil {
+		t.Error("a folder that others can write to is read")
+	}
+}
