@@ -7,6 +7,7 @@ BIN := bin
 GO := go
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath
 PACKAGES := gcc snmpd snmp dcmtk orthanc python3-hl7 tcpdump tshark iproute2 protobuf-compiler libprotobuf-dev
+NODE_PEER := agent/testdata/node-mllp
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
@@ -24,14 +25,18 @@ build: ## build every program into bin/; the agent gets the digests of its probe
 	@for m in controller/cmd/*/main.go; do [ ! -e "$$m" ] || $(GOBUILD) -o $(BIN)/ "./$$(dirname "$$m")"; done
 	@ls $(BIN)
 
-deps: ## install what the tests need from Debian's packages, or say what is missing
+deps: ## install what the tests need: peers from Debian's packages, one from npm; or say what is missing
 	@missing=""; for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
-	if [ -z "$$missing" ]; then exit 0; fi; \
-	if [ "$$(id -u)" = 0 ]; then as=""; \
-	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as="sudo -n"; \
-	else echo "These Debian packages are missing and cannot be installed without root:$$missing" >&2; exit 1; fi; \
-	echo "installing:$$missing"; $$as apt-get update -qq; \
-	$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+	for c in node:nodejs npm:npm; do command -v $${c%:*} >/dev/null || missing="$$missing $${c#*:}"; done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ]; then as=""; \
+		elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as="sudo -n"; \
+		else echo "These Debian packages are missing and cannot be installed without root:$$missing" >&2; exit 1; fi; \
+		echo "installing:$$missing"; $$as apt-get update -qq; \
+		$$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+	@cd $(NODE_PEER); cmp -s package-lock.json node_modules/.primum-lock || { echo "installing: node-hl7-server"; \
+		npm ci --ignore-scripts --no-audit --no-fund --silent && cp package-lock.json node_modules/.primum-lock; }
 
 test: deps ## run all tests with the race detector, then those of the example plugin
 	$(GO) test -race -count=1 -timeout 11m ./...

@@ -130,6 +130,30 @@ asyncio.run(main())
 	}
 }
 
+// H2, H8: a second receiver of other people's making, node-hl7-server.
+func TestRealNodeMLLPServerAcknowledgesTheApprovedMessage(t *testing.T) {
+	cmd := exec.Command("node", "server.js", "12581")
+	cmd.Dir = filepath.Join("testdata", "node-mllp")
+	if _, err := os.Stat(filepath.Join(cmd.Dir, "node_modules")); err != nil {
+		t.Fatalf("node-hl7-server is needed for this test; make deps installs it: %v", err)
+	}
+	log := startAndAwait(t, cmd, "ready")
+	wire := startCapture(t, "tcp port 12581")
+	p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12581"),
+		Question: `{kind: hl7.ack, port: "12581", hl7_version: 2.5.1, expect: AA}`})
+	h := newAgent(t, p, nil)
+	h.hand()
+	h.order(p.Permit(t, nil))
+	got := h.outcome()
+	if got.State != evidence.Answered || got.Messages != 1 || !strings.Contains(log.String(), "got NMD SP") || strings.Contains(log.String(), "error") {
+		t.Fatalf("outcome %+v\n%s", got, log.String())
+	}
+	lines := wire.lines()
+	if syn, rst := count(lines, `> 127\.0\.0\.1\.12581: Flags \[S\]`), count(lines, `> 127\.0\.0\.1\.12581: Flags \[R`); syn != 1 || rst != 0 {
+		t.Errorf("%d SYN, %d RST of ours:\n%s", syn, rst, strings.Join(lines, "\n"))
+	}
+}
+
 // startListening starts a server that prints nothing when it is ready, and waits for its port in the
 // kernel's table: a connection to find out would be a visitor of its own.
 func startListening(t *testing.T, cmd *exec.Cmd, port uint16) *words {
