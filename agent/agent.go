@@ -118,7 +118,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	proof := sandbox.Prove(ctx, "")
 	a.log.Info("sandbox tried", "level", proof.Level(), "not", proof.Why())
-	if a.plugins, err = pluginhost.Start(ctx, pluginhost.Config{Binaries: append(builtins, others...), Dir: sockets, Confinement: proof, Unconfined: cfg.Unconfined, Log: cfg.Log}); err != nil {
+	if a.plugins, err = pluginhost.Start(ctx, a.pluginConfig(append(builtins, others...), sockets, proof)); err != nil {
 		return err
 	}
 	defer a.plugins.Close()

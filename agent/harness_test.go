@@ -99,7 +99,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.plugins, err = pluginhost.Start(t.Context(), pluginhost.Config{Binaries: builtins, Dir: sockets, Confinement: proven(), Log: log}); err != nil {
+	if a.plugins, err = pluginhost.Start(t.Context(), a.pluginConfig(builtins, sockets, proven())); err != nil {
 		t.Fatal(err)
 	}
 	h := &testAgent{Agent: a, t: t, papers: p, secrets: []*controlv1.Secret{forAll(t, a.secrets.PublicKey(), community)}}

@@ -72,7 +72,7 @@ func live(path string) error {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	if a.plugins, err = pluginhost.Start(context.Background(), pluginhost.Config{Binaries: l.Builtins, Dir: l.Data, Confinement: proven(), Log: log}); err != nil {
+	if a.plugins, err = pluginhost.Start(context.Background(), a.pluginConfig(l.Builtins, l.Data, proven())); err != nil {
 		return err
 	}
 	local := (*local)(a)
@@ -234,7 +234,7 @@ func kill(t *testing.T, dir string, l life, newest uint64) uint64 {
 	for !strings.Contains(said.String(), "working") && time.Now().Before(deadline) {
 		time.Sleep(2 * time.Millisecond)
 	}
-	time.Sleep(time.Duration(20+rand.IntN(130)) * time.Millisecond)
+	time.Sleep(time.Duration(20+rand.IntN(280)) * time.Millisecond)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatalf("the agent ended by itself: %v: %s", err, said.String())
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 
 	"primum/agent/internal/pluginhost"
 	"primum/agent/internal/task"
@@ -113,6 +114,13 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 	}
 	if runErr != nil {
 		r.State, r.Detail = evidence.Unknown, runErr.Error()
+		var fault *pluginhost.Fault
+		if errors.As(runErr, &fault) {
+			r.Reason = list.PluginFailed
+			if s.Messages == 0 && !s.Connected {
+				r.State = evidence.Refused
+			}
+		}
 		return r
 	}
 	for _, f := range claim.Facts {

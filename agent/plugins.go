@@ -43,6 +43,7 @@ type pluginCommand struct {
 	Install installCommand `cmd:"" help:"Install a plugin that an admitted maker has signed."`
 	List    listCommand    `cmd:"" help:"Name the admitted makers and the installed plugins."`
 	Remove  removeCommand  `cmd:"" help:"Remove an installed plugin."`
+	Clear   clearCommand   `cmd:"" help:"Let a plugin that was put aside start again. Without a name: say which are."`
 }
 
 type dataFlag struct {

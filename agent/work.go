@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"sync"
 	"time"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/pluginhost"
 	"primum/agent/internal/secret"
 	"primum/agent/internal/task"
 	"primum/agent/internal/wire"
@@ -70,19 +70,29 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 	now := time.Now()
 	next := now.Add(time.Second)
 	var keep []*pending
+	waits := map[string]bool{} // devices whose next question waits for a process: the one after it does not overtake it
 	for _, p := range a.queue {
-		if now.Before(p.again) || a.running >= a.most() {
+		if now.Before(p.again) || a.running >= a.most() || waits[p.task.Device().ID] {
 			if p.again.After(now) && p.again.Before(next) {
 				next = p.again
 			}
 			keep = append(keep, p)
 			continue
 		}
-		v := a.admit(p, now)
+		seat, coming := a.plugins.Reserve(string(p.task.Query().Kind()))
+		if coming {
+			waits[p.task.Device().ID] = true
+			if again := now.Add(processWait); again.Before(next) {
+				next = again
+			}
+			keep = append(keep, p)
+			continue
+		}
+		v := a.admit(p, seat, now)
 		switch {
 		case v.Ticket != nil:
 			a.running++
-			visits.Go(func() { a.visit(v.Ticket, p.credential) })
+			visits.Go(func() { a.visit(v.Ticket, p.credential, seat) })
 		case v.Refusal != nil:
 			if _, err := a.note(refusal(p.order, p.ordinal, p.task.Device().ID, v.Refusal, now)); err != nil {
 				a.log.Error("write refusal to journal", "error", err)
@@ -99,12 +109,21 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 	return max(time.Until(next), 10*time.Millisecond)
 }
 
-// admit asks for what the conversation will need before the guard spends the permit.
-func (a *Agent) admit(p *pending, now time.Time) guard.Verdict {
+// processWait is how often a question that waits for a process of its plugin is looked at.
+const processWait = 100 * time.Millisecond
+
+// admit asks for what the conversation will need before the guard spends the permit. Without a ticket the
+// process of the plugin is given back.
+func (a *Agent) admit(p *pending, seat *pluginhost.Seat, now time.Time) (v guard.Verdict) {
 	kind := p.task.Query().Kind()
-	if a.plugins.For(string(kind)) == nil {
+	if seat == nil {
 		return guard.Verdict{Refusal: list.Refuse(list.NoPlugin, string(kind))}
 	}
+	defer func() {
+		if v.Ticket == nil {
+			seat.Release()
+		}
+	}()
 	if kind == list.SNMPGet {
 		if p.credential == nil {
 			return guard.Verdict{Refusal: list.Refuse(list.NoSecret, "")}
@@ -150,11 +169,11 @@ func (r recorder) Got(at time.Time, message []byte) error {
 var _ wire.Recorder = recorder{}
 
 // visit holds the one conversation of a ticket and writes its outcome.
-func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed) {
+func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed, seat *pluginhost.Seat) {
 	t := ticket.Task()
 	order, ordinal := t.Order()
 	base := evidence.Record{Order: order, Ordinal: ordinal, Permit: t.ID().String(), Device: t.Device().ID}
-	result := a.converse(ticket, sealed, recorder{a: a, base: base})
+	result := a.converse(ticket, sealed, seat, recorder{a: a, base: base})
 	out := base
 	out.Kind, out.At, out.Result = evidence.Outcome, time.Now(), &result
 	a.mu.Lock()
@@ -167,25 +186,22 @@ func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed) {
 }
 
 // converse opens the conversation, lets the plugin speak through it, and closes it.
-func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, rec wire.Recorder) evidence.Result {
+func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *pluginhost.Seat, rec wire.Recorder) evidence.Result {
 	t := ticket.Task()
 	var credential *secret.Credential
 	if sealed != nil {
 		var err error
 		if credential, err = a.secrets.Open(*sealed); err != nil {
 			ticket.Done()
+			seat.Release()
 			return evidence.Result{State: evidence.Refused, Reason: list.NoSecret, Detail: err.Error()}
 		}
 	}
 	conv, err := a.dialer.Open(ticket, credential, rec)
 	if err != nil {
 		ticket.Done()
+		seat.Release()
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
-	}
-	plugin := a.plugins.For(string(t.Query().Kind()))
-	if plugin == nil {
-		conv.Close()
-		return evidence.Result{State: evidence.Refused, Reason: list.NoPlugin}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap)
 	watched := make(chan struct{})
@@ -193,12 +209,12 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, rec wire.R
 		defer close(watched)
 		breakOff(ctx, cancel, ticket)
 	}()
-	claim, err := a.plugins.Run(ctx, plugin, told(question(t.Query(), conv.Nonce())), &bridge{conv})
+	claim, err := seat.Run(ctx, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
 	cancel()
 	<-watched
 	result := outcome(t, conv.Summary(), claim, err)
-	result.Plugin = fmt.Sprintf("%s %s", plugin.Name, plugin.Version)
+	result.Plugin = seat.Plugin()
 	result.Sandbox = string(a.plugins.Level())
 	result.Statements = t.Statements()
 	if sealed != nil {

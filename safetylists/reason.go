@@ -52,6 +52,7 @@ const (
 	CertificateChanged Reason = "CERTIFICATE_CHANGED"
 	NoPlugin           Reason = "NO_PLUGIN"
 	PluginBreach       Reason = "PLUGIN_BREACH"
+	PluginFailed       Reason = "PLUGIN_FAILED"
 	JournalFailed      Reason = "JOURNAL_FAILED"
 	AgentOffline       Reason = "AGENT_OFFLINE"
 	Stopped            Reason = "STOPPED"
@@ -114,6 +115,7 @@ func catalogue() map[Reason]Words {
 		EngineChanged:      {"The device did not answer the question.", "Another SNMP engine answers at this address than before, so it may be another device.", "Go to the device. If it was exchanged, correct the inventory and clear it."},
 		NoPlugin:           {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
 		PluginBreach:       {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},
+		PluginFailed:       {"The question was not brought to its end.", "The probe failed: it died, hung, flooded or broke its contract.", "Nothing to do at the device. See the agent's log; a probe that fails three times within an hour is put aside."},
 		JournalFailed:      {notAsked, "The agent could not write its record, so it sends nothing.", "Check the disk of the agent."},
 		AgentOffline:       {notAsked, "The agent of this site is not connected.", "Check the agent and its network."},
 		Stopped:            {notAsked, "The run ended before this question was due.", "Run it again in the next approved time."},

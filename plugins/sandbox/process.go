@@ -67,8 +67,13 @@ type Process struct {
 	closeErr  error
 }
 
-// Start verifies the binary, starts it, and asks it what it speaks. An error wraps ErrHash when the
-// binary is another one, and ErrAddress when the plugin named an address that is not its own.
+// ErrNotRun says that no instruction of the plugin was executed: it may not run, or the agent lacks
+// something. What goes wrong later is the plugin's doing.
+var ErrNotRun = errors.New("the plugin was not executed")
+
+// Start verifies the binary, starts it, and asks it what it speaks. An error wraps ErrNotRun when it was not
+// executed (ErrHash when the binary is another one), and ErrAddress when the plugin named an address that is
+// not its own.
 func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	name := filepath.Base(spec.Path)
 	defer func() {
@@ -76,12 +81,6 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 			err = fmt.Errorf("start plugin %s: %w", name, err)
 		}
 	}()
-	if spec.Path == "" || spec.Dir == "" {
-		return nil, errors.New("path and directory are required")
-	}
-	if err := spec.mayRun(); err != nil {
-		return nil, err
-	}
 	log := spec.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -90,23 +89,37 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 
-	image, err := sealed(spec.Path, spec.SHA256)
+	image, dir, err := prepare(spec)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNotRun, err)
 	}
 	defer image.Close()
-	dir, err := os.MkdirTemp(spec.Dir, "p") // 0700
-	if err != nil {
-		return nil, fmt.Errorf("make private directory: %w", err)
-	}
 	w := &words{log: log}
 	p := &Process{name: name, dir: dir, run: newRun(name, image, spec.Confinement, w), words: w}
+	w.flooded = func() { p.run.end(ErrFlood) }
 	if err := p.start(ctx); err != nil {
 		_ = p.Close()
 		return nil, p.explain(err)
 	}
 	log.Info("plugin started", "pid", p.Pid(), "sandbox", spec.Confinement.Level(), "sha256", fmt.Sprintf("%x", spec.SHA256))
 	return p, nil
+}
+
+// prepare does all that comes before the first instruction of anybody.
+func prepare(spec Spec) (image *os.File, dir string, err error) {
+	if spec.Path == "" || spec.Dir == "" {
+		return nil, "", errors.New("path and directory are required")
+	}
+	if err := spec.mayRun(); err != nil {
+		return nil, "", err
+	}
+	if image, err = sealed(spec.Path, spec.SHA256); err != nil {
+		return nil, "", err
+	}
+	if dir, err = os.MkdirTemp(spec.Dir, "p"); err != nil { // 0700
+		return nil, "", errors.Join(fmt.Errorf("make private directory: %w", err), image.Close())
+	}
+	return image, dir, nil
 }
 
 func (p *Process) start(ctx context.Context) error {
@@ -168,17 +181,19 @@ func (p *Process) connect(ctx context.Context, keys *tls.Config) error {
 // words, so that it is quoted.
 func (p *Process) explain(err error) error {
 	p.run.mu.Lock()
-	refused := p.run.refused
+	refused, why := p.run.refused, p.run.why
 	p.run.mu.Unlock()
 	switch {
 	case refused != nil:
 		return refused
+	case why != nil:
+		return why
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("it was not ready within %s: %w", startTimeout, context.DeadlineExceeded)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, confine.ErrConfine) || errors.Is(err, confine.ErrNoShim):
-		return err
+		return fmt.Errorf("%w: %w", ErrNotRun, err)
 	}
 	how, gone := p.run.ended()
 	last := p.words.close()
@@ -220,6 +235,9 @@ func (p *Process) Describe(ctx context.Context) (*probev1.Description, error) {
 
 // Done is closed when the process is gone, for whatever reason.
 func (p *Process) Done() <-chan struct{} { return p.run.done }
+
+// Err says how the process ended, once Done is closed. It wraps ErrFlood if the agent ended it for that.
+func (p *Process) Err() error { return p.run.err() }
 
 // Pid is the number of the process.
 func (p *Process) Pid() int {

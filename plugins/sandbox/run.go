@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -47,6 +48,7 @@ type run struct {
 	pid     int
 	alive   bool
 	killed  bool
+	why     error // the agent ended it for this
 	state   *os.ProcessState
 	place   *confine.Place // once it is confined
 	socket  string         // its name there
@@ -206,6 +208,32 @@ func (r *run) Kill(context.Context) error {
 		<-r.done
 	}
 	return nil
+}
+
+// end ends the process for a reason, without waiting: whoever reads its output may call.
+func (r *run) end(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.alive && r.why == nil {
+		r.why = why
+		_ = unix.Kill(-r.pid, unix.SIGKILL)
+	}
+}
+
+// err says how the process ended.
+func (r *run) err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.why != nil {
+		return r.why
+	}
+	if r.state == nil {
+		return errors.New("it has not ended")
+	}
+	if s, ok := r.state.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == unix.SIGSYS {
+		return errors.New("the kernel ended it for a system call of another ABI")
+	}
+	return errors.New(r.state.String())
 }
 
 // PluginToHost decides what may be dialled: see ownSocket. go-plugin dials nothing; it is told the name.

@@ -12,13 +12,16 @@ const (
 	maxWordsPerSecond = 64 << 10
 	maxLine           = 1 << 10
 	maxLastWords      = 512
+	// maxFlood is what may be dropped within a second: reading is work too, and it is the agent's.
+	maxFlood = 4 << 20
 )
 
 // words takes what a plugin prints. Each line becomes one record, quoted, marked as the plugin's
 // word; a flood is cut and the cut is told (B9, H-008, H-024). It never parses: a level or a key in the
 // text stays text.
 type words struct {
-	log *slog.Logger
+	log     *slog.Logger
+	flooded func() // ends the plugin; called once a second at most
 
 	mu      sync.Mutex // guards what follows
 	partial []byte
@@ -38,7 +41,11 @@ func (w *words) Write(p []byte) (int, error) {
 		w.second, w.spent = now, 0
 	}
 	if room := maxWordsPerSecond - w.spent; len(p) > room {
+		before := w.dropped
 		w.dropped += len(p) - room
+		if before < maxFlood && w.dropped >= maxFlood {
+			w.flooded()
+		}
 		p = p[:room]
 	}
 	w.spent += len(p)

@@ -12,7 +12,8 @@ import (
 func TestWordsAreCappedEachSecondAndTheCutIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		w := &words{log: slog.New(slog.NewTextHandler(&out, nil))}
+		ended := 0
+		w := &words{log: slog.New(slog.NewTextHandler(&out, nil)), flooded: func() { ended++ }}
 		line := []byte(strings.Repeat("x", 99) + "\n")
 		for range 2000 { // 200 kB in no time
 			if n, err := w.Write(line); n != len(line) || err != nil {
@@ -26,6 +27,15 @@ func TestWordsAreCappedEachSecondAndTheCutIsTold(t *testing.T) {
 		_, _ = w.Write([]byte("later\n"))
 		if !strings.Contains(out.String(), "words dropped") || !strings.Contains(out.String(), "later") {
 			t.Error("the cut is not told, or the words after it are lost")
+		}
+		if ended != 0 {
+			t.Error("200 kB ended the plugin")
+		}
+		for range 3 * maxFlood / len(line) {
+			_, _ = w.Write(line)
+		}
+		if ended != 1 {
+			t.Errorf("a flood ended the plugin %d times", ended)
 		}
 	})
 }

@@ -44,6 +44,10 @@ const (
 	HoldSeen Kind = "hold"     // a hold version came into force
 	ListSeen Kind = "list"     // a list release came into use
 	Cleared  Kind = "cleared"  // a person cleared a quarantined device
+
+	PluginFault   Kind = "plugin_fault"   // a plugin failed: died, hung, flooded, broke its contract, proposed what nobody approved
+	PluginBarred  Kind = "plugin_barred"  // this version of a plugin was put aside on this agent
+	PluginCleared Kind = "plugin_cleared" // a person let it start again
 )
 
 // State is the named end of a task.
@@ -87,9 +91,10 @@ type Record struct {
 	RestMS  int64  `json:"rest_ms,omitempty"` // Started: least milliseconds to the same question
 	Caller  string `json:"caller,omitempty"`  // Started: who had it asked
 	Query   string `json:"query,omitempty"`   // Started: for people
-	Digest  string `json:"digest,omitempty"`  // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release
+	Plugin  string `json:"plugin,omitempty"`  // Plugin...: name and version
+	Digest  string `json:"digest,omitempty"`  // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release; Plugin...: of the binary
 	Length  int    `json:"length,omitempty"`  // Sent, Got: octets
-	Words   string `json:"words,omitempty"`   // Sent: what the message is
+	Words   string `json:"words,omitempty"`   // Sent: what the message is; Plugin...: what happened
 
 	Result *Result `json:"result,omitempty"` // Outcome
 }
