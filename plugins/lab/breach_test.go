@@ -45,6 +45,22 @@ func hl7(script func(v visitor)) func(*testing.T, *Hospital, *Device) {
 	return func(t *testing.T, _ *Hospital, d *Device) { script(dial(t, "tcp4", d.HL7Addr())) }
 }
 
+const askIdentity, askStatus = "\x0201I\x03\x48", "\x0201S001\x03\x52"
+
+// line says the messages to a rack one by one, and leaves after the last.
+func line(messages ...string) func(*testing.T, *Hospital, *Device) {
+	return func(t *testing.T, _ *Hospital, d *Device) {
+		v := dial(t, "tcp4", d.LineAddr())
+		for i, m := range messages {
+			v.say(m)
+			if i < len(messages)-1 {
+				v.hear()
+			}
+		}
+		v.finish()
+	}
+}
+
 // only says one thing that is wrong and leaves.
 func only(message string) func(v visitor) {
 	return func(v visitor) {
@@ -191,6 +207,31 @@ func wrongVisits(t *testing.T) []wrongVisit {
 			v.finish()
 		}), len(nmd(control2)), []Code{CodeHL7Second}},
 		{"half a frame", gateway(), hl7(only(nmd(control1)[:60])), 60, []Code{CodeHL7Partial}},
+
+		{"a letter that does not exist", bedside(), line("\x0201W\x03\x56"), 6, []Code{CodeSerialFrame}},
+		{"another unit", bedside(), line("\x0202I\x03\x4b"), 6, []Code{CodeSerialFrame}},
+		{"a wrong check octet", bedside(), line("\x0201I\x03\x49"), 6, []Code{CodeSerialFrame}},
+		{"a status with letters", bedside(), line(askIdentity, "\x0201Sabc\x03\x52"), 9, []Code{CodeSerialFrame}},
+		{"an octet before the frame", bedside(), line("\x00" + askIdentity), 7, []Code{CodeSerialFrame}},
+		{"the status first", bedside(), line(askStatus), 9, []Code{CodeSerialOrder}},
+		{"the identity twice", bedside(), line(askIdentity, askIdentity), 6, []Code{CodeSerialOrder}},
+		{"both at once", bedside(), line(askIdentity + askStatus), 9, []Code{CodeSerialOrder}},
+		{"a third status", bedside(), line(askIdentity, askStatus, askStatus, askStatus), 9, []Code{CodeSerialCount}},
+		{"half a serial frame", bedside(), line(askIdentity[:4]), 4, []Code{CodeSerialPartial}},
+		{"a second connection to the line", bedside(), func(t *testing.T, _ *Hospital, d *Device) {
+			v := dial(t, "tcp4", d.LineAddr())
+			v.say(askIdentity)
+			v.hear()
+			w := dial(t, "tcp4", d.LineAddr())
+			w.hear2End() // it is broken, and says so by its end
+			v.finish()
+		}, 0, []Code{CodeSecondConnection}},
+		{"the line held", bedside(), func(t *testing.T, _ *Hospital, d *Device) {
+			v := dial(t, "tcp4", d.LineAddr())
+			v.say(askIdentity)
+			v.hear()
+			v.hear2End()
+		}, 0, []Code{CodeHeld}},
 	}
 }
 

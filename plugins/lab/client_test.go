@@ -87,6 +87,13 @@ func gateway() DeviceConfig {
 	}
 }
 
+func bedside() DeviceConfig {
+	return DeviceConfig{
+		Tag: "T-4", Manufacturer: "Test", Model: "Rack", Version: "2.4.0", Serial: "AR-2291", Fragile: true, GapAfterUDP: -1, GapAfterTCP: -1,
+		Idle: 300 * time.Millisecond, Line: &LineConfig{Hours: 1234},
+	}
+}
+
 func with(c DeviceConfig, change func(*DeviceConfig)) DeviceConfig {
 	change(&c)
 	return c

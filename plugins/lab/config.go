@@ -56,10 +56,11 @@ type DeviceConfig struct {
 	// Idle is how long a connection may stay open without a word when the
 	// visitor has the turn. Defaults to 5 s.
 	Idle time.Duration
-	// SNMP, DICOM and HL7 are the services.
+	// SNMP, DICOM, HL7 and Line are the services.
 	SNMP  *SNMPConfig
 	DICOM *DICOMConfig
 	HL7   *HL7Config
+	Line  *LineConfig
 	// Closed are TCP ports where the device listens but must receive nothing.
 	Closed []uint16
 	// CMMS is how the inventory differs from the truth.
@@ -98,6 +99,15 @@ type HL7Config struct {
 	Site, Application, Facility, Version string
 	// Code is MSA-1 of the answer. Defaults to AA.
 	Code string
+}
+
+// LineConfig is a maker's own serial protocol over TCP; see rack. Port 0 means a free one.
+type LineConfig struct {
+	Port uint16
+	// Unit is the number of the unit on its line, two digits. Defaults to "01".
+	Unit string
+	// Hours that it has run, as its status tells, 0 to 999999.
+	Hours uint32
 }
 
 // CMMS is what the maintenance system says differently from the truth, and
@@ -242,6 +252,16 @@ func (c DeviceConfig) settled() (DeviceConfig, netip.Addr, error) {
 			s.Code = "AA"
 		}
 		c.HL7 = &s
+	}
+	if c.Line != nil {
+		s := *c.Line
+		if s.Unit == "" {
+			s.Unit = "01"
+		}
+		if len(s.Unit) != 2 || strings.Trim(s.Unit, "0123456789") != "" || s.Hours > 999999 {
+			return c, addr, fmt.Errorf("read serial line of %s: the unit has two digits, the hours at most six", c.Tag)
+		}
+		c.Line = &s
 	}
 	return c, addr, nil
 }

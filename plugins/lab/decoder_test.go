@@ -226,6 +226,24 @@ func FuzzDICOM(f *testing.F) {
 	})
 }
 
+func FuzzSerial(f *testing.F) {
+	f.Add([]byte(askIdentity+askStatus), 3)
+	f.Add([]byte(askIdentity[:3]), 1)
+	newRack := func() *rack { return &rack{cfg: &LineConfig{Unit: "01"}} }
+	f.Fuzz(func(t *testing.T, stream []byte, step int) {
+		if step < 1 || step > 4096 {
+			step = 1
+		}
+		// Where segments part must not change what is found.
+		if a, b := converse(newRack(), stream, step), converse(newRack(), stream, len(stream)+1); a != b || a > len(stream) {
+			t.Errorf("%d octets outside in pieces, %d at once, of %d", a, b, len(stream))
+		}
+		if converse(newRack(), stream, step) == 0 && len(stream) >= 9 && !bytes.HasPrefix(stream, []byte(askIdentity)) {
+			t.Errorf("%q passes", stream)
+		}
+	})
+}
+
 func FuzzHL7(f *testing.F) {
 	f.Add([]byte(nmd(control1)), 7)
 	f.Add([]byte("\x0bMSH|\r\x1c\r"), 1)

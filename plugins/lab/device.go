@@ -84,6 +84,14 @@ func (d *Device) bind(ctx context.Context, addr netip.Addr) error {
 			return err
 		}
 	}
+	if s := d.cfg.Line; s != nil {
+		speak := func() language {
+			return &rack{cfg: s, does: d.cfg.Behaviour, model: d.cfg.Model, version: d.cfg.Version, serial: d.cfg.Serial}
+		}
+		if err := add("serial", s.Port, false, choose(speak)); err != nil {
+			return err
+		}
+	}
 	for _, port := range d.cfg.Closed {
 		if err := add("closed", port, true, silent); err != nil {
 			return err
@@ -266,6 +274,9 @@ func (d *Device) DICOMAddr() netip.AddrPort { return d.tcpAddr("dicom", 0) }
 
 // HL7Addr is where the HL7 service listens; the zero value if there is none.
 func (d *Device) HL7Addr() netip.AddrPort { return d.tcpAddr("hl7", 0) }
+
+// LineAddr is where the serial line is reached; the zero value if there is none.
+func (d *Device) LineAddr() netip.AddrPort { return d.tcpAddr("serial", 0) }
 
 // ClosedAddr is the nth port that must receive nothing; the zero value if
 // there is none.

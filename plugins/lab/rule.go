@@ -62,6 +62,14 @@ const (
 	CodeHL7Partial    Code = "hl7-partial-frame"
 )
 
+// Rules of the serial language of a rack (B2: octets, order and counts).
+const (
+	CodeSerialFrame   Code = "serial-frame"
+	CodeSerialOrder   Code = "serial-order"
+	CodeSerialCount   Code = "serial-count"
+	CodeSerialPartial Code = "serial-partial"
+)
+
 // Codes returns every rule, in the order of the report.
 func Codes() []Code {
 	return []Code{
@@ -74,6 +82,7 @@ func Codes() []Code {
 		CodeDICOMMissingRelease, CodeDICOMAfterRelease,
 		CodeHL7Frame, CodeHL7Template, CodeHL7Type, CodeHL7Segment, CodeHL7Processing,
 		CodeHL7Reused, CodeHL7Second, CodeHL7Partial,
+		CodeSerialFrame, CodeSerialOrder, CodeSerialCount, CodeSerialPartial,
 	}
 }
 
@@ -156,6 +165,14 @@ func (c Code) Words() string {
 		return "second HL7 message on one connection"
 	case CodeHL7Partial:
 		return "MLLP frame broken off"
+	case CodeSerialFrame:
+		return "serial frame is not one of the manual"
+	case CodeSerialOrder:
+		return "serial message out of turn"
+	case CodeSerialCount:
+		return "serial message more often than allowed"
+	case CodeSerialPartial:
+		return "serial frame broken off"
 	}
 	return string(c)
 }

@@ -172,8 +172,8 @@ func (c *call) hear(in chunk) (whole bool) {
 			found = c.lang.judge(message)
 		}
 		if !first && found.wrong == nil && !found.closing {
-			// Only DICOM has a second message, and each waits for an answer.
-			found.wrong = &breach{CodeDICOMOrder, "sent before the device had answered"}
+			// DICOM and the serial line have a second message, and each waits for an answer.
+			found.wrong = &breach{c.early(), "sent before the device had answered"}
 		}
 		c.v.message(in.at, message, c.reads, found.wrong, found.history, found.closing)
 		if found.early {
@@ -186,6 +186,14 @@ func (c *call) hear(in chunk) (whole bool) {
 	}
 	c.buf, c.reads = nil, 0
 	return whole
+}
+
+// early is the rule that forbids a message before the answer.
+func (c *call) early() Code {
+	if c.v.service == "serial" {
+		return CodeSerialOrder
+	}
+	return CodeDICOMOrder
 }
 
 // answer starts the reply to a message, or what this device does instead.

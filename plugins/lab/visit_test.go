@@ -109,6 +109,26 @@ func TestAnswersAreWhatTheStandardsSay(t *testing.T) {
 	wantHarm(t, d, 0)
 }
 
+func TestARackTellsItsIdentityAndItsStatus(t *testing.T) {
+	d := start(t, bedside()).Devices()[0]
+	v := dial(t, "tcp4", d.LineAddr())
+	for _, c := range []struct{ ask, answer string }{
+		{askIdentity, "\x0201IRack;2.4.0;AR-2291\x03"}, {askStatus, "\x0201S001;OK;001234\x03"}, {"\x0201S999\x03\x52", "\x0201S999;OK;001234\x03"},
+	} {
+		v.say(c.ask)
+		got := v.hear()
+		check := byte(0)
+		for i := 1; i < len(c.answer)-1; i++ {
+			check ^= c.answer[i]
+		}
+		if want := c.answer + string([]byte{check}); got != want {
+			t.Errorf("%q is answered by %q, want %q", c.ask, got, want)
+		}
+	}
+	v.finish()
+	wantHarm(t, d, 0)
+}
+
 func TestAnAssociationMayEndEarlyAndIsCounted(t *testing.T) {
 	for _, c := range []struct {
 		name  string
