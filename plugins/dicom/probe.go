@@ -16,7 +16,13 @@ var _ sdk.Probe = Probe{}
 
 // Describe says what this probe speaks.
 func (Probe) Describe() sdk.Description {
-	return sdk.Description{Name: "dicom", Version: Version, Kinds: []string{sdk.KindDICOMEcho}}
+	code := func(name string) sdk.Declaration {
+		return sdk.Declaration{Name: name, Kind: sdk.AttributeCode, MaxLength: 16}
+	}
+	return sdk.Description{Name: "dicom", Version: Version, Kinds: []string{sdk.KindDICOMEcho}, Attributes: []sdk.Declaration{
+		code("dicom.reject"), code("dicom.context_result"), code("dicom.status"), code("dicom.release"), code("dicom.abort"),
+		{Name: "dicom.max_pdu_length", Kind: sdk.AttributeNumber, Unit: "octets", MaxLength: 10},
+	}}
 }
 
 // Begin builds all messages of an approved question before any of them is sent, so that nothing can

@@ -14,7 +14,12 @@ var _ sdk.Probe = Probe{}
 
 // Describe says what this probe speaks.
 func (Probe) Describe() sdk.Description {
-	return sdk.Description{Name: "hl7", Version: Version, Kinds: []string{sdk.KindHL7Ack}}
+	return sdk.Description{Name: "hl7", Version: Version, Kinds: []string{sdk.KindHL7Ack}, Attributes: []sdk.Declaration{
+		{Name: "hl7.msa1", Kind: sdk.AttributeCode, MaxLength: 2},
+		{Name: "hl7.err", Kind: sdk.AttributeCode, MaxLength: 3},
+		{Name: "hl7.version_id", Kind: sdk.AttributeCode, MaxLength: 8},
+		{Name: "hl7.time", Kind: sdk.AttributeCode, MaxLength: 24},
+	}}
 }
 
 // Begin builds the message of an approved question.

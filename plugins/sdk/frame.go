@@ -68,7 +68,7 @@ func endingOf(c *probev1.Closed) (Ending, error) {
 }
 
 // resultFrame brings a checked result into the contract's words, every text made safe to show.
-func resultFrame(r Result) *probev1.PluginFrame {
+func resultFrame(r Result, all []Declaration) *probev1.PluginFrame {
 	out := &probev1.Result{
 		Status: map[Status]probev1.Result_Status{
 			Answered:   probev1.Result_STATUS_ANSWERED,
@@ -87,7 +87,9 @@ func resultFrame(r Result) *probev1.PluginFrame {
 		}
 	}
 	for _, a := range r.Attributes {
-		out.Attributes = append(out.Attributes, &probev1.Attribute{Name: Text([]byte(a.Name)), Value: Text([]byte(a.Value))})
+		if value, err := declared(all, a); err == nil { // checked before
+			out.Attributes = append(out.Attributes, &probev1.Attribute{Name: a.Name, Value: value})
+		}
 	}
 	if r.Vitals.UptimeTicks != nil {
 		ticks := *r.Vitals.UptimeTicks
@@ -101,6 +103,11 @@ func sendFrame(message []byte) *probev1.PluginFrame {
 }
 
 func descriptionFrame(d Description) *probev1.PluginFrame {
+	var all []*probev1.Declaration
+	for _, a := range d.Attributes {
+		all = append(all, &probev1.Declaration{Name: a.Name, Unit: a.Unit, MaxLength: uint32(a.MaxLength), Kind: map[AttributeKind]probev1.Declaration_Kind{
+			AttributeText: probev1.Declaration_KIND_TEXT, AttributeNumber: probev1.Declaration_KIND_NUMBER, AttributeCode: probev1.Declaration_KIND_CODE}[a.Kind]})
+	}
 	return &probev1.PluginFrame{Step: &probev1.PluginFrame_Description{
-		Description: &probev1.Description{Name: d.Name, Version: d.Version, Kinds: d.Kinds}}}
+		Description: &probev1.Description{Name: d.Name, Version: d.Version, Kinds: d.Kinds, Attributes: all}}}
 }

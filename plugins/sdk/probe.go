@@ -43,6 +43,8 @@ type Description struct {
 	Version string
 	// Kinds of question it speaks, for example KindSNMPGet.
 	Kinds []string
+	// Attributes that its results may hold, at most 64; the ones that they do not declare cannot be told.
+	Attributes []Declaration
 }
 
 // Reply is one whole protocol message from the device.

@@ -71,11 +71,11 @@ type Fact struct {
 	Origin string
 }
 
-// Attribute is one protocol code, kept for the record.
+// Attribute is one thing more that a reply tells, such as a protocol code, kept for the record.
 type Attribute struct {
-	// Name, dotted and in lower case, for example "dicom.status".
+	// Name as declared in the Description, for example "dicom.status".
 	Name string
-	// Value as text. The SDK passes it through Text.
+	// Value as text, of the kind and length that its Declaration says. The SDK passes it through Text.
 	Value string
 }
 
@@ -96,7 +96,7 @@ type Result struct {
 	Vitals Vitals
 	// Detail tells a person what was unexpected. Empty when answered.
 	Detail string
-	// Attributes are protocol codes, at most 32.
+	// Attributes are what else the replies tell, at most 32, each declared.
 	Attributes []Attribute
 }
 
@@ -106,9 +106,12 @@ const (
 	maxDetail     = 512
 )
 
+// Check is what the SDK holds each result against before it is sent; sdktest does the same.
+func Check(d Description, r Result) error { return r.check(d.Attributes) }
+
 // check refuses a result that the contract does not allow. It is the author's mistake and not the
 // device's, so that it ends the stream and does not become a status of the device.
-func (r Result) check() error {
+func (r Result) check(all []Declaration) error {
 	if r.Status < Answered || r.Status > NoReply {
 		return errors.New("result names no status")
 	}
@@ -129,8 +132,8 @@ func (r Result) check() error {
 		}
 	}
 	for _, a := range r.Attributes {
-		if a.Name == "" {
-			return errors.New("result holds an attribute without a name")
+		if _, err := declared(all, a); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -41,7 +41,11 @@ func (s *server) Run(stream probev1.Probe_RunServer) (err error) {
 	}
 	switch step := first.GetStep().(type) {
 	case *probev1.HostFrame_Describe:
-		return stream.Send(descriptionFrame(s.probe.Describe()))
+		d := s.probe.Describe()
+		if err := d.check(); err != nil {
+			return status.Errorf(codes.Internal, "check description: %v", err)
+		}
+		return stream.Send(descriptionFrame(d))
 	case *probev1.HostFrame_Start:
 		return s.converse(stream, step.Start)
 	default:
@@ -57,7 +61,7 @@ func (s *server) converse(stream probev1.Probe_RunServer, start *probev1.Start) 
 	for {
 		message := c.Next()
 		if message == nil {
-			return finish(stream, c, EndOfQuestion)
+			return s.finish(stream, c, EndOfQuestion)
 		}
 		if len(message) == 0 || len(message) > maxSend {
 			return status.Errorf(codes.Internal, "probe built a message of %d octets, 1 to %d are allowed", len(message), maxSend)
@@ -83,7 +87,7 @@ func (s *server) converse(stream probev1.Probe_RunServer, start *probev1.Start) 
 			if err != nil {
 				return status.Error(codes.InvalidArgument, err.Error())
 			}
-			return finish(stream, c, ending)
+			return s.finish(stream, c, ending)
 		default:
 			return status.Error(codes.FailedPrecondition, "neither a reply nor an end follows a message")
 		}
@@ -117,12 +121,12 @@ func (s *server) begin(start *probev1.Start) (Conversation, error) {
 	return c, nil
 }
 
-func finish(stream probev1.Probe_RunServer, c Conversation, e Ending) error {
-	r := c.Result(e)
-	if err := r.check(); err != nil {
+func (s *server) finish(stream probev1.Probe_RunServer, c Conversation, e Ending) error {
+	r, all := c.Result(e), s.probe.Describe().Attributes
+	if err := r.check(all); err != nil {
 		return status.Errorf(codes.Internal, "check result: %v", err)
 	}
-	return stream.Send(resultFrame(r))
+	return stream.Send(resultFrame(r, all))
 }
 
 // receive tells an agent that has gone away from one that broke the order of frames.

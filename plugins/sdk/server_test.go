@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,12 @@ type scripted struct {
 }
 
 func (*scripted) Describe() sdk.Description {
-	return sdk.Description{Name: "scripted", Version: "1", Kinds: []string{sdk.KindSNMPGet, sdk.KindDICOMEcho, sdk.KindHL7Ack}}
+	return sdk.Description{Name: "scripted", Version: "1", Kinds: []string{sdk.KindSNMPGet, sdk.KindDICOMEcho, sdk.KindHL7Ack}, Attributes: []sdk.Declaration{
+		{Name: "a.b", Kind: sdk.AttributeText, MaxLength: 255},
+		{Name: "a.hours", Kind: sdk.AttributeNumber, Unit: "h", MaxLength: 6},
+		{Name: "a.code", Kind: sdk.AttributeCode, MaxLength: 4},
+		{Name: "a.value.*", Kind: sdk.AttributeText, MaxLength: 5},
+	}}
 }
 
 func (s *scripted) Begin(q sdk.Question) (sdk.Conversation, error) { s.begun = q; return s, nil }
@@ -89,6 +95,18 @@ func TestRepliesAndResultsPassWhole(t *testing.T) {
 	}
 }
 
+func TestAttributesAreToldAsTheyAreDeclared(t *testing.T) {
+	s := &scripted{result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.hours", Value: "-12.5"}, {Name: "a.code", Value: "2/6"}, {Name: "a.value.1.3.6", Value: "longer than five"}}}}
+	h := sdktest.InProcess(t, s)
+	o := h.Ask(t, sdk.SNMPGet{Version: sdk.SNMPv2c}, nil)
+	if d := cmp.Diff([]sdk.Attribute{{Name: "a.hours", Value: "-12.5"}, {Name: "a.code", Value: "2/6"}, {Name: "a.value.1.3.6", Value: "longe"}}, o.Result.Attributes); d != "" || o.Err != nil {
+		t.Errorf("%v, %s", o.Err, d)
+	}
+	if d := cmp.Diff(s.Describe(), h.Describe(t)); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestFaultsOfAProbeEndTheStreamAndClaimNothing(t *testing.T) {
 	facts := make([]sdk.Fact, 65)
 	for i := range facts {
@@ -99,7 +117,12 @@ func TestFaultsOfAProbeEndTheStreamAndClaimNothing(t *testing.T) {
 		"no status":           {},
 		"status that is none": {result: sdk.Result{Status: sdk.NoReply + 1}},
 		"65 facts":            {result: sdk.Result{Status: sdk.Answered, Facts: facts}},
-		"33 attributes":       {result: sdk.Result{Status: sdk.Answered, Attributes: make([]sdk.Attribute, 33)}},
+		"33 attributes":       {result: sdk.Result{Status: sdk.Answered, Attributes: slices.Repeat([]sdk.Attribute{{Name: "a.b", Value: "v"}}, 33)}},
+		"undeclared":          {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.c", Value: "v"}}}},
+		"words for a number":  {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.hours", Value: "many"}}}},
+		"a number too long":   {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.hours", Value: "1234567"}}}},
+		"words for a code":    {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.code", Value: "a b"}}}},
+		"no object":           {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Name: "a.value.x", Value: "v"}}}},
 		"unknown field":       {result: sdk.Result{Status: sdk.Answered, Facts: []sdk.Fact{{Field: "colour", Value: "v", Origin: "o"}}}},
 		"fact without origin": {result: sdk.Result{Status: sdk.Answered, Facts: []sdk.Fact{{Field: sdk.FieldName, Value: "v"}}}},
 		"unnamed attribute":   {result: sdk.Result{Status: sdk.Answered, Attributes: []sdk.Attribute{{Value: "v"}}}},

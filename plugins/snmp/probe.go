@@ -14,7 +14,13 @@ var _ sdk.Probe = Probe{}
 
 // Describe says what this probe speaks.
 func (Probe) Describe() sdk.Description {
-	return sdk.Description{Name: "snmp", Version: Version, Kinds: []string{sdk.KindSNMPGet}}
+	return sdk.Description{Name: "snmp", Version: Version, Kinds: []string{sdk.KindSNMPGet}, Attributes: []sdk.Declaration{
+		{Name: "snmp.error_status", Kind: sdk.AttributeNumber, MaxLength: 10},
+		{Name: "snmp.error_index", Kind: sdk.AttributeNumber, MaxLength: 10},
+		{Name: "snmp.missing.*", Kind: sdk.AttributeText, MaxLength: 32},
+		{Name: "snmp.empty.*", Kind: sdk.AttributeCode, MaxLength: 5},
+		{Name: "snmp.value.*", Kind: sdk.AttributeText, MaxLength: 255},
+	}}
 }
 
 // Begin builds the request of an approved question.

@@ -29,7 +29,9 @@ const (
 	maxDetail     = 512
 )
 
-func clean(r *probev1.Result) Result {
+// clean takes a result as far as the plugin may claim it. One with an attribute that was not declared, or that is
+// not what was declared, is refused whole: who does not keep to its own word is not believed (B11).
+func clean(r *probev1.Result, declared []declaration) (Result, error) {
 	out := Result{Status: r.GetStatus(), Detail: text(r.GetDetail(), maxDetail)}
 	for _, f := range r.GetFacts() {
 		switch f.GetField() {
@@ -42,6 +44,9 @@ func clean(r *probev1.Result) Result {
 		}
 	}
 	for _, a := range r.GetAttributes() {
+		if err := holds(declared, a.GetName(), a.GetValue()); err != nil {
+			return Result{}, err
+		}
 		if len(out.Attributes) < maxAttributes {
 			out.Attributes = append(out.Attributes, Attribute{text(a.GetName(), maxText), text(a.GetValue(), maxText)})
 		}
@@ -50,7 +55,7 @@ func clean(r *probev1.Result) Result {
 		ticks := v.GetUptimeTicks()
 		out.Uptime = &ticks
 	}
-	return out
+	return out, nil
 }
 
 // text drops what can forge a screen or a log: controls, and marks that turn the direction (H-024).

@@ -75,7 +75,11 @@ func (s *Seat) converse(ctx context.Context, start *probev1.Start, w Wire) (Resu
 		}
 		switch step := got.GetStep().(type) {
 		case *probev1.PluginFrame_Result:
-			return clean(step.Result), nil
+			result, err := clean(step.Result, s.declared())
+			if err != nil {
+				return Result{}, &Fault{Broke, clip(err.Error())}
+			}
+			return result, nil
 		case *probev1.PluginFrame_Send:
 			if closed {
 				return Result{}, &Fault{Broke, "it sends after the end"}

@@ -48,7 +48,8 @@ func (f *fake) use(u sandbox.Usage) {
 func (f *fake) Close() error  { f.die(errors.New("signal: killed")); return nil }
 func (f *fake) die(how error) { f.once.Do(func() { f.how = how; close(f.done) }) }
 func (f *fake) Describe(context.Context) (*probev1.Description, error) {
-	return &probev1.Description{Name: "fake", Version: "1", Kinds: []string{"snmp.get"}}, nil
+	return &probev1.Description{Name: "fake", Version: "1", Kinds: []string{"snmp.get"}, Attributes: []*probev1.Declaration{
+		{Name: "fake.hours", Kind: probev1.Declaration_KIND_NUMBER, MaxLength: 4}, {Name: "fake.value.*", Kind: probev1.Declaration_KIND_TEXT, MaxLength: 9}}}, nil
 }
 func (f *fake) Run(ctx context.Context) (probev1.Probe_RunClient, error) {
 	return &stream{ctx: ctx, f: f}, nil
@@ -77,6 +78,11 @@ func (s *stream) Recv() (*probev1.PluginFrame, error) {
 	case "die":
 		s.f.die(errors.New("exit status 2"))
 		return nil, status.Error(codes.Unavailable, "gone")
+	case "declared", "undeclared", "words for a number", "too long", "no object":
+		claim := map[string]*probev1.Attribute{"declared": {Name: "fake.hours", Value: "12.5"}, "undeclared": {Name: "fake.colour", Value: "1"},
+			"words for a number": {Name: "fake.hours", Value: "many"}, "too long": {Name: "fake.hours", Value: "12345"}, "no object": {Name: "fake.value.x", Value: "1"}}[what]
+		attributes := []*probev1.Attribute{{Name: "fake.value.1.3", Value: "a b"}, claim}
+		return &probev1.PluginFrame{Step: &probev1.PluginFrame_Result{Result: &probev1.Result{Status: probev1.Result_STATUS_ANSWERED, Attributes: attributes}}}, nil
 	case "panic":
 		return nil, status.Error(codes.Internal, "probe panicked: \x1b[31mforged")
 	case "giant":
@@ -196,6 +202,11 @@ func TestEachFaultHasItsName(t *testing.T) {
 		"one giant frame":          {[]string{"giant"}, wire{}, Flooded, deathTime},
 		"frames without end":       {slices.Repeat([]string{"send"}, 100), wire{}, Flooded, 0},
 		"bytes nobody approved":    {[]string{"send"}, wire{breach: true}, Breached, 0},
+		"an undeclared attribute":  {[]string{"undeclared"}, wire{}, Broke, 0},
+		"words for a number":       {[]string{"words for a number"}, wire{}, Broke, 0},
+		"longer than declared":     {[]string{"too long"}, wire{}, Broke, 0},
+		"a name of no object":      {[]string{"no object"}, wire{}, Broke, 0},
+		"no fault: as declared":    {[]string{"declared"}, wire{}, "", 0},
 		"no fault: it is closed":   {[]string{"send"}, wire{}, "", 0},
 		"no fault: result at once": {nil, wire{}, "", 0},
 	} {

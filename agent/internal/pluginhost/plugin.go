@@ -19,6 +19,7 @@ type plugin struct {
 
 	name, version string // as it described itself at its first start
 	kinds         []string
+	declared      []declaration
 
 	entry  entry
 	out    bool // it may not run
@@ -160,7 +161,11 @@ func (p *plugin) take(d *probev1.Description) error {
 	if err := p.host.admits(p.binary, name, version, kinds); err != nil {
 		return fmt.Errorf("%w: %w", errNotAdmitted, err)
 	}
-	p.name, p.version, p.kinds = name, version, kinds
+	all, err := declarations(d)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNotAdmitted, err)
+	}
+	p.name, p.version, p.kinds, p.declared = name, version, kinds, all
 	return nil
 }
 

@@ -198,6 +198,11 @@ func survivesSpoilt(t *testing.T, p sdk.Probe, e Example) {
 func drive(t *testing.T, p sdk.Probe, q sdk.Question, replies [][]byte) (o Outcome) {
 	t.Helper()
 	defer func() {
+		if err := sdk.Check(p.Describe(), o.Result); err != nil && !t.Failed() {
+			t.Errorf("result: %v", err)
+		}
+	}()
+	defer func() {
 		if r := recover(); r != nil {
 			t.Fatalf("panic: %v\n%s", r, debug.Stack())
 		}

@@ -109,7 +109,11 @@ func (h *Host) Describe(t testing.TB) sdk.Description {
 	if d == nil {
 		t.Fatalf("describe was answered with %T", frame.GetStep())
 	}
-	return sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Kinds: d.GetKinds()}
+	out := sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Kinds: d.GetKinds()}
+	for _, a := range d.GetAttributes() {
+		out.Attributes = append(out.Attributes, sdk.Declaration{Name: a.GetName(), Kind: sdk.AttributeKind(a.GetKind()), Unit: a.GetUnit(), MaxLength: int(a.GetMaxLength())})
+	}
+	return out
 }
 
 // Outcome is one conversation as the host saw it.

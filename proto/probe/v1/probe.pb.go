@@ -32,6 +32,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Kind of a value.
+type Declaration_Kind int32
+
+const (
+	Declaration_KIND_UNSPECIFIED Declaration_Kind = 0
+	// Words of the device.
+	Declaration_KIND_TEXT Declaration_Kind = 1
+	// A decimal number: sign, up to 18 digits, a point and up to 9 digits.
+	Declaration_KIND_NUMBER Declaration_Kind = 2
+	// A word of the protocol: letters, digits and ". _ / -".
+	Declaration_KIND_CODE Declaration_Kind = 3
+)
+
+// Enum value maps for Declaration_Kind.
+var (
+	Declaration_Kind_name = map[int32]string{
+		0: "KIND_UNSPECIFIED",
+		1: "KIND_TEXT",
+		2: "KIND_NUMBER",
+		3: "KIND_CODE",
+	}
+	Declaration_Kind_value = map[string]int32{
+		"KIND_UNSPECIFIED": 0,
+		"KIND_TEXT":        1,
+		"KIND_NUMBER":      2,
+		"KIND_CODE":        3,
+	}
+)
+
+func (x Declaration_Kind) Enum() *Declaration_Kind {
+	p := new(Declaration_Kind)
+	*p = x
+	return p
+}
+
+func (x Declaration_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Declaration_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_probe_v1_probe_proto_enumTypes[0].Descriptor()
+}
+
+func (Declaration_Kind) Type() protoreflect.EnumType {
+	return &file_probe_v1_probe_proto_enumTypes[0]
+}
+
+func (x Declaration_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Declaration_Kind.Descriptor instead.
+func (Declaration_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{4, 0}
+}
+
 // Version of SNMP as a plugin speaks it.
 type SnmpGet_Version int32
 
@@ -66,11 +122,11 @@ func (x SnmpGet_Version) String() string {
 }
 
 func (SnmpGet_Version) Descriptor() protoreflect.EnumDescriptor {
-	return file_probe_v1_probe_proto_enumTypes[0].Descriptor()
+	return file_probe_v1_probe_proto_enumTypes[1].Descriptor()
 }
 
 func (SnmpGet_Version) Type() protoreflect.EnumType {
-	return &file_probe_v1_probe_proto_enumTypes[0]
+	return &file_probe_v1_probe_proto_enumTypes[1]
 }
 
 func (x SnmpGet_Version) Number() protoreflect.EnumNumber {
@@ -79,7 +135,7 @@ func (x SnmpGet_Version) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SnmpGet_Version.Descriptor instead.
 func (SnmpGet_Version) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{7, 0}
 }
 
 // Reason of an end without a further reply.
@@ -130,11 +186,11 @@ func (x Closed_Reason) String() string {
 }
 
 func (Closed_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_probe_v1_probe_proto_enumTypes[1].Descriptor()
+	return file_probe_v1_probe_proto_enumTypes[2].Descriptor()
 }
 
 func (Closed_Reason) Type() protoreflect.EnumType {
-	return &file_probe_v1_probe_proto_enumTypes[1]
+	return &file_probe_v1_probe_proto_enumTypes[2]
 }
 
 func (x Closed_Reason) Number() protoreflect.EnumNumber {
@@ -143,7 +199,7 @@ func (x Closed_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Closed_Reason.Descriptor instead.
 func (Closed_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12, 0}
 }
 
 // Status of a conversation, as the protocol sees it.
@@ -198,11 +254,11 @@ func (x Result_Status) String() string {
 }
 
 func (Result_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_probe_v1_probe_proto_enumTypes[2].Descriptor()
+	return file_probe_v1_probe_proto_enumTypes[3].Descriptor()
 }
 
 func (Result_Status) Type() protoreflect.EnumType {
-	return &file_probe_v1_probe_proto_enumTypes[2]
+	return &file_probe_v1_probe_proto_enumTypes[3]
 }
 
 func (x Result_Status) Number() protoreflect.EnumNumber {
@@ -211,7 +267,7 @@ func (x Result_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Result_Status.Descriptor instead.
 func (Result_Status) EnumDescriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12, 0}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{13, 0}
 }
 
 // HostFrame is one step of the agent.
@@ -478,7 +534,9 @@ type Description struct {
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Required. Query kinds it can run: "snmp.get", "dicom.echo", "hl7.ack", or a vendor's own such as
 	// "tcp.aldane.status".
-	Kinds         []string `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	Kinds []string `protobuf:"bytes,3,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// Optional. The attributes that its results may hold, at most 64. A result with another one is refused.
+	Attributes    []*Declaration `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -534,6 +592,87 @@ func (x *Description) GetKinds() []string {
 	return nil
 }
 
+func (x *Description) GetAttributes() []*Declaration {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+// Declaration says what one attribute is.
+type Declaration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. Name, dotted and lower case. One that ends in ".*" stands for all names that go on with an object
+	// identifier in place of the star.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Required. What its value is.
+	Kind Declaration_Kind `protobuf:"varint,2,opt,name=kind,proto3,enum=primum.probe.v1.Declaration_Kind" json:"kind,omitempty"`
+	// Optional. Unit of a number, for example "h"; empty: none.
+	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	// Required. Longest value in characters, 1 to 255.
+	MaxLength     uint32 `protobuf:"varint,4,opt,name=max_length,json=maxLength,proto3" json:"max_length,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Declaration) Reset() {
+	*x = Declaration{}
+	mi := &file_probe_v1_probe_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Declaration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Declaration) ProtoMessage() {}
+
+func (x *Declaration) ProtoReflect() protoreflect.Message {
+	mi := &file_probe_v1_probe_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Declaration.ProtoReflect.Descriptor instead.
+func (*Declaration) Descriptor() ([]byte, []int) {
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Declaration) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Declaration) GetKind() Declaration_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Declaration_KIND_UNSPECIFIED
+}
+
+func (x *Declaration) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+func (x *Declaration) GetMaxLength() uint32 {
+	if x != nil {
+		return x.MaxLength
+	}
+	return 0
+}
+
 // Start hands the plugin one approved question. Every value that varies from one message to the
 // next is chosen by the agent and given here, so that the plugin can choose nothing.
 type Start struct {
@@ -553,7 +692,7 @@ type Start struct {
 
 func (x *Start) Reset() {
 	*x = Start{}
-	mi := &file_probe_v1_probe_proto_msgTypes[4]
+	mi := &file_probe_v1_probe_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +704,7 @@ func (x *Start) String() string {
 func (*Start) ProtoMessage() {}
 
 func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[4]
+	mi := &file_probe_v1_probe_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +717,7 @@ func (x *Start) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Start.ProtoReflect.Descriptor instead.
 func (*Start) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{4}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Start) GetQuestion() isStart_Question {
@@ -665,7 +804,7 @@ type Vendor struct {
 
 func (x *Vendor) Reset() {
 	*x = Vendor{}
-	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	mi := &file_probe_v1_probe_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +816,7 @@ func (x *Vendor) String() string {
 func (*Vendor) ProtoMessage() {}
 
 func (x *Vendor) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[5]
+	mi := &file_probe_v1_probe_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +829,7 @@ func (x *Vendor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vendor.ProtoReflect.Descriptor instead.
 func (*Vendor) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{5}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Vendor) GetKind() string {
@@ -718,7 +857,7 @@ type SnmpGet struct {
 
 func (x *SnmpGet) Reset() {
 	*x = SnmpGet{}
-	mi := &file_probe_v1_probe_proto_msgTypes[6]
+	mi := &file_probe_v1_probe_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -730,7 +869,7 @@ func (x *SnmpGet) String() string {
 func (*SnmpGet) ProtoMessage() {}
 
 func (x *SnmpGet) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[6]
+	mi := &file_probe_v1_probe_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -743,7 +882,7 @@ func (x *SnmpGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnmpGet.ProtoReflect.Descriptor instead.
 func (*SnmpGet) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{6}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SnmpGet) GetOids() []string {
@@ -788,7 +927,7 @@ type DicomEcho struct {
 
 func (x *DicomEcho) Reset() {
 	*x = DicomEcho{}
-	mi := &file_probe_v1_probe_proto_msgTypes[7]
+	mi := &file_probe_v1_probe_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +939,7 @@ func (x *DicomEcho) String() string {
 func (*DicomEcho) ProtoMessage() {}
 
 func (x *DicomEcho) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[7]
+	mi := &file_probe_v1_probe_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +952,7 @@ func (x *DicomEcho) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DicomEcho.ProtoReflect.Descriptor instead.
 func (*DicomEcho) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{7}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DicomEcho) GetCalledAe() string {
@@ -883,7 +1022,7 @@ type Hl7Ack struct {
 
 func (x *Hl7Ack) Reset() {
 	*x = Hl7Ack{}
-	mi := &file_probe_v1_probe_proto_msgTypes[8]
+	mi := &file_probe_v1_probe_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1034,7 @@ func (x *Hl7Ack) String() string {
 func (*Hl7Ack) ProtoMessage() {}
 
 func (x *Hl7Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[8]
+	mi := &file_probe_v1_probe_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1047,7 @@ func (x *Hl7Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hl7Ack.ProtoReflect.Descriptor instead.
 func (*Hl7Ack) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{8}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Hl7Ack) GetSendingApplication() string {
@@ -979,7 +1118,7 @@ type Send struct {
 
 func (x *Send) Reset() {
 	*x = Send{}
-	mi := &file_probe_v1_probe_proto_msgTypes[9]
+	mi := &file_probe_v1_probe_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1130,7 @@ func (x *Send) String() string {
 func (*Send) ProtoMessage() {}
 
 func (x *Send) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[9]
+	mi := &file_probe_v1_probe_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1143,7 @@ func (x *Send) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Send.ProtoReflect.Descriptor instead.
 func (*Send) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{9}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Send) GetMessage() []byte {
@@ -1027,7 +1166,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_probe_v1_probe_proto_msgTypes[10]
+	mi := &file_probe_v1_probe_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1178,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[10]
+	mi := &file_probe_v1_probe_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1191,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{10}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reply) GetMessage() []byte {
@@ -1080,7 +1219,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_probe_v1_probe_proto_msgTypes[11]
+	mi := &file_probe_v1_probe_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1231,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[11]
+	mi := &file_probe_v1_probe_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1244,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{11}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Closed) GetReason() Closed_Reason {
@@ -1127,7 +1266,8 @@ type Result struct {
 	Vitals *Vitals `protobuf:"bytes,3,opt,name=vitals,proto3" json:"vitals,omitempty"`
 	// Optional. For a person: what was unexpected, at most 512 characters. Empty when answered.
 	Detail string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
-	// Optional. Protocol codes, at most 32, such as "dicom.status"="0000" or "hl7.msa1"="AA".
+	// Optional. What else the replies tell, at most 32, each declared in the description, such as
+	// "dicom.status"="0000" or "hl7.msa1"="AA".
 	Attributes    []*Attribute `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1135,7 +1275,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_probe_v1_probe_proto_msgTypes[12]
+	mi := &file_probe_v1_probe_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1287,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[12]
+	mi := &file_probe_v1_probe_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1300,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{12}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Result) GetStatus() Result_Status {
@@ -1214,7 +1354,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_probe_v1_probe_proto_msgTypes[13]
+	mi := &file_probe_v1_probe_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1366,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[13]
+	mi := &file_probe_v1_probe_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1379,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{13}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Fact) GetField() string {
@@ -1274,7 +1414,7 @@ type Vitals struct {
 
 func (x *Vitals) Reset() {
 	*x = Vitals{}
-	mi := &file_probe_v1_probe_proto_msgTypes[14]
+	mi := &file_probe_v1_probe_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1426,7 @@ func (x *Vitals) String() string {
 func (*Vitals) ProtoMessage() {}
 
 func (x *Vitals) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[14]
+	mi := &file_probe_v1_probe_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1439,7 @@ func (x *Vitals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vitals.ProtoReflect.Descriptor instead.
 func (*Vitals) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{14}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Vitals) GetUptimeTicks() uint32 {
@@ -1309,12 +1449,12 @@ func (x *Vitals) GetUptimeTicks() uint32 {
 	return 0
 }
 
-// Attribute is one protocol code, kept for the record.
+// Attribute is one thing more that a reply tells, kept for the record.
 type Attribute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. Dotted lower-case name.
+	// Required. Name as declared.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Required. Value as text, at most 255 characters.
+	// Required. Value as text, of the kind and length declared.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1322,7 +1462,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_probe_v1_probe_proto_msgTypes[15]
+	mi := &file_probe_v1_probe_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1474,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_probe_v1_probe_proto_msgTypes[15]
+	mi := &file_probe_v1_probe_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1487,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_probe_v1_probe_proto_rawDescGZIP(), []int{15}
+	return file_probe_v1_probe_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Attribute) GetName() string {
@@ -1381,11 +1521,25 @@ const file_probe_v1_probe_proto_rawDesc = "" +
 	"\x06result\x18\x03 \x01(\v2\x17.primum.probe.v1.ResultH\x00R\x06resultB\x06\n" +
 	"\x04step\"\n" +
 	"\n" +
-	"\bDescribe\"Q\n" +
+	"\bDescribe\"\x8f\x01\n" +
 	"\vDescription\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
-	"\x05kinds\x18\x03 \x03(\tR\x05kinds\"\xee\x01\n" +
+	"\x05kinds\x18\x03 \x03(\tR\x05kinds\x12<\n" +
+	"\n" +
+	"attributes\x18\x04 \x03(\v2\x1c.primum.probe.v1.DeclarationR\n" +
+	"attributes\"\xd8\x01\n" +
+	"\vDeclaration\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\x04kind\x18\x02 \x01(\x0e2!.primum.probe.v1.Declaration.KindR\x04kind\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x1d\n" +
+	"\n" +
+	"max_length\x18\x04 \x01(\rR\tmaxLength\"K\n" +
+	"\x04Kind\x12\x14\n" +
+	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
+	"\tKIND_TEXT\x10\x01\x12\x0f\n" +
+	"\vKIND_NUMBER\x10\x02\x12\r\n" +
+	"\tKIND_CODE\x10\x03\"\xee\x01\n" +
 	"\x05Start\x125\n" +
 	"\bsnmp_get\x18\x01 \x01(\v2\x18.primum.probe.v1.SnmpGetH\x00R\asnmpGet\x12;\n" +
 	"\n" +
@@ -1482,54 +1636,58 @@ func file_probe_v1_probe_proto_rawDescGZIP() []byte {
 	return file_probe_v1_probe_proto_rawDescData
 }
 
-var file_probe_v1_probe_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_probe_v1_probe_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_probe_v1_probe_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_probe_v1_probe_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_probe_v1_probe_proto_goTypes = []any{
-	(SnmpGet_Version)(0), // 0: primum.probe.v1.SnmpGet.Version
-	(Closed_Reason)(0),   // 1: primum.probe.v1.Closed.Reason
-	(Result_Status)(0),   // 2: primum.probe.v1.Result.Status
-	(*HostFrame)(nil),    // 3: primum.probe.v1.HostFrame
-	(*PluginFrame)(nil),  // 4: primum.probe.v1.PluginFrame
-	(*Describe)(nil),     // 5: primum.probe.v1.Describe
-	(*Description)(nil),  // 6: primum.probe.v1.Description
-	(*Start)(nil),        // 7: primum.probe.v1.Start
-	(*Vendor)(nil),       // 8: primum.probe.v1.Vendor
-	(*SnmpGet)(nil),      // 9: primum.probe.v1.SnmpGet
-	(*DicomEcho)(nil),    // 10: primum.probe.v1.DicomEcho
-	(*Hl7Ack)(nil),       // 11: primum.probe.v1.Hl7Ack
-	(*Send)(nil),         // 12: primum.probe.v1.Send
-	(*Reply)(nil),        // 13: primum.probe.v1.Reply
-	(*Closed)(nil),       // 14: primum.probe.v1.Closed
-	(*Result)(nil),       // 15: primum.probe.v1.Result
-	(*Fact)(nil),         // 16: primum.probe.v1.Fact
-	(*Vitals)(nil),       // 17: primum.probe.v1.Vitals
-	(*Attribute)(nil),    // 18: primum.probe.v1.Attribute
+	(Declaration_Kind)(0), // 0: primum.probe.v1.Declaration.Kind
+	(SnmpGet_Version)(0),  // 1: primum.probe.v1.SnmpGet.Version
+	(Closed_Reason)(0),    // 2: primum.probe.v1.Closed.Reason
+	(Result_Status)(0),    // 3: primum.probe.v1.Result.Status
+	(*HostFrame)(nil),     // 4: primum.probe.v1.HostFrame
+	(*PluginFrame)(nil),   // 5: primum.probe.v1.PluginFrame
+	(*Describe)(nil),      // 6: primum.probe.v1.Describe
+	(*Description)(nil),   // 7: primum.probe.v1.Description
+	(*Declaration)(nil),   // 8: primum.probe.v1.Declaration
+	(*Start)(nil),         // 9: primum.probe.v1.Start
+	(*Vendor)(nil),        // 10: primum.probe.v1.Vendor
+	(*SnmpGet)(nil),       // 11: primum.probe.v1.SnmpGet
+	(*DicomEcho)(nil),     // 12: primum.probe.v1.DicomEcho
+	(*Hl7Ack)(nil),        // 13: primum.probe.v1.Hl7Ack
+	(*Send)(nil),          // 14: primum.probe.v1.Send
+	(*Reply)(nil),         // 15: primum.probe.v1.Reply
+	(*Closed)(nil),        // 16: primum.probe.v1.Closed
+	(*Result)(nil),        // 17: primum.probe.v1.Result
+	(*Fact)(nil),          // 18: primum.probe.v1.Fact
+	(*Vitals)(nil),        // 19: primum.probe.v1.Vitals
+	(*Attribute)(nil),     // 20: primum.probe.v1.Attribute
 }
 var file_probe_v1_probe_proto_depIdxs = []int32{
-	5,  // 0: primum.probe.v1.HostFrame.describe:type_name -> primum.probe.v1.Describe
-	7,  // 1: primum.probe.v1.HostFrame.start:type_name -> primum.probe.v1.Start
-	13, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
-	14, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
-	6,  // 4: primum.probe.v1.PluginFrame.description:type_name -> primum.probe.v1.Description
-	12, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
-	15, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
-	9,  // 7: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
-	10, // 8: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
-	11, // 9: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
-	8,  // 10: primum.probe.v1.Start.vendor:type_name -> primum.probe.v1.Vendor
-	0,  // 11: primum.probe.v1.SnmpGet.version:type_name -> primum.probe.v1.SnmpGet.Version
-	1,  // 12: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
-	2,  // 13: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
-	16, // 14: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
-	17, // 15: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
-	18, // 16: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
-	3,  // 17: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
-	4,  // 18: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
-	18, // [18:19] is the sub-list for method output_type
-	17, // [17:18] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	6,  // 0: primum.probe.v1.HostFrame.describe:type_name -> primum.probe.v1.Describe
+	9,  // 1: primum.probe.v1.HostFrame.start:type_name -> primum.probe.v1.Start
+	15, // 2: primum.probe.v1.HostFrame.reply:type_name -> primum.probe.v1.Reply
+	16, // 3: primum.probe.v1.HostFrame.closed:type_name -> primum.probe.v1.Closed
+	7,  // 4: primum.probe.v1.PluginFrame.description:type_name -> primum.probe.v1.Description
+	14, // 5: primum.probe.v1.PluginFrame.send:type_name -> primum.probe.v1.Send
+	17, // 6: primum.probe.v1.PluginFrame.result:type_name -> primum.probe.v1.Result
+	8,  // 7: primum.probe.v1.Description.attributes:type_name -> primum.probe.v1.Declaration
+	0,  // 8: primum.probe.v1.Declaration.kind:type_name -> primum.probe.v1.Declaration.Kind
+	11, // 9: primum.probe.v1.Start.snmp_get:type_name -> primum.probe.v1.SnmpGet
+	12, // 10: primum.probe.v1.Start.dicom_echo:type_name -> primum.probe.v1.DicomEcho
+	13, // 11: primum.probe.v1.Start.hl7_ack:type_name -> primum.probe.v1.Hl7Ack
+	10, // 12: primum.probe.v1.Start.vendor:type_name -> primum.probe.v1.Vendor
+	1,  // 13: primum.probe.v1.SnmpGet.version:type_name -> primum.probe.v1.SnmpGet.Version
+	2,  // 14: primum.probe.v1.Closed.reason:type_name -> primum.probe.v1.Closed.Reason
+	3,  // 15: primum.probe.v1.Result.status:type_name -> primum.probe.v1.Result.Status
+	18, // 16: primum.probe.v1.Result.facts:type_name -> primum.probe.v1.Fact
+	19, // 17: primum.probe.v1.Result.vitals:type_name -> primum.probe.v1.Vitals
+	20, // 18: primum.probe.v1.Result.attributes:type_name -> primum.probe.v1.Attribute
+	4,  // 19: primum.probe.v1.Probe.Run:input_type -> primum.probe.v1.HostFrame
+	5,  // 20: primum.probe.v1.Probe.Run:output_type -> primum.probe.v1.PluginFrame
+	20, // [20:21] is the sub-list for method output_type
+	19, // [19:20] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_probe_v1_probe_proto_init() }
@@ -1548,20 +1706,20 @@ func file_probe_v1_probe_proto_init() {
 		(*PluginFrame_Send)(nil),
 		(*PluginFrame_Result)(nil),
 	}
-	file_probe_v1_probe_proto_msgTypes[4].OneofWrappers = []any{
+	file_probe_v1_probe_proto_msgTypes[5].OneofWrappers = []any{
 		(*Start_SnmpGet)(nil),
 		(*Start_DicomEcho)(nil),
 		(*Start_Hl7Ack)(nil),
 		(*Start_Vendor)(nil),
 	}
-	file_probe_v1_probe_proto_msgTypes[14].OneofWrappers = []any{}
+	file_probe_v1_probe_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_probe_v1_probe_proto_rawDesc), len(file_probe_v1_probe_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   16,
+			NumEnums:      4,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
