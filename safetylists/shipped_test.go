@@ -4,6 +4,7 @@ import (
 	"embed"
 	"io/fs"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -344,6 +345,26 @@ func TestShippedListsForbidPortsOfAnyMaker(t *testing.T) {
 		dec := l.Decide(d, q, now())
 		if dec.Reason != PortForbidden || !slices.Contains(dec.Statements, c.statement) {
 			t.Errorf("%q port %d: %s by %v; want PORT_FORBIDDEN by %s", c.maker, c.port, dec.Reason, dec.Statements, c.statement)
+		}
+	}
+}
+
+// What we say ourselves is shown to technicians: we check and ask. Titles and what documents say stay as they are.
+func TestOurOwnWordsSpeakOfChecksAndQuestions(t *testing.T) {
+	said := map[string]string{}
+	for _, f := range loadAll(t, lists.Files()) {
+		for _, s := range f.Statements {
+			said[s.ID] = s.Words
+		}
+	}
+	for _, r := range Reasons() {
+		said[string(r)] = r.Words().String()
+	}
+	for who, words := range said {
+		for _, never := range []string{"scan", "target", "attack", "exploit"} {
+			if strings.Contains(strings.ToLower(words), never) {
+				t.Errorf("%s says %q: %s", who, never, words)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,6 +32,40 @@ func TestHelpIsACommandToo(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"help", "hold", "place"}} {
 		out, complaints, code := command(nil, args...)
 		want(t, args[0], out+complaints, code, exitDone, "Usage: primum")
+	}
+}
+
+// The name of the TUF role targets is the one word of them that has to stand.
+func TestNoHelpSpeaksOfScanning(t *testing.T) {
+	parser, err := kong.New(&commandLine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	if err := kong.Visit(parser.Model, func(n kong.Visitable, next kong.Next) error {
+		switch n := n.(type) {
+		case *kong.Application:
+			all = append(all, n.Help)
+		case *kong.Node:
+			all = append(all, n.Name, n.Help)
+		case *kong.Flag:
+			all = append(all, n.Name, n.Help)
+		case *kong.Value:
+			all = append(all, n.Name, n.Help)
+		}
+		return next(nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 300 {
+		t.Errorf("only %d texts were found", len(all))
+	}
+	for _, text := range all {
+		for _, word := range []string{"scan", "attack", "exploit"} {
+			if strings.Contains(strings.ToLower(text), word) {
+				t.Errorf("help says %q: %s", word, text)
+			}
+		}
 	}
 }
 
