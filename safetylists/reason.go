@@ -72,7 +72,7 @@ func catalogue() map[Reason]Words {
 		NotDecided: {notAsked, "No decision was made about this question.", "Report this to the people who run Primum: it should not happen."},
 		Allowed:    {"The device may be asked.", "A signed allowance covers this product, version and exact question.", "Nothing to do."},
 
-		Denied:             {notAsked, "The safety list names this product as one that has been harmed by network traffic.", "Leave it as it is. Only those who made the statement can lift it; its source is named there."},
+		Denied:             {notAsked, "The safety list names this product, or one that it may be, as harmed by network traffic.", "Leave it as it is. Only those who made the statement can lift it; its source is named there."},
 		PortForbidden:      {notAsked, "Nothing may be sent to this port: printers print it and serial converters pass it on to whatever is attached.", "Correct the port in the inventory, or leave the device as it is."},
 		StackHazard:        {notAsked, "The network software inside this product is one that unusual traffic is known to bring down.", "Ask the manufacturer for an allowance that names this hazard and accepts it."},
 		CautionOnly:        {notAsked, "The safety list has a caution for this product and no allowance.", "Read the caution, then ask the manufacturer for a written allowance."},
