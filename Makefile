@@ -11,7 +11,7 @@ NODE_PEER := agent/testdata/node-mllp
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
-.PHONY: help build deps test check generate demo demo-negative properties traces fuzz bench clean
+.PHONY: help build deps test check generate demo demo-negative controls properties traces fuzz bench clean
 
 help: ## name the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "%-14s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ demo-negative: deps ## take one control at a time out of a test build; the judge
 properties: ## try the properties of the safety list on 30,000 drawn cases each, and 1,000 sequences of releases
 	$(GO) test -count=1 -timeout 30m ./safetylists/ -run 'Never|Order|Index|EveryDecision' -rapid.checks=30000
 	$(GO) test -count=1 -timeout 60m ./safetylists/release/ -run NoSequence -rapid.checks=1000
+
+controls: deps ## take each hazard's control out of a copy of the tree; its test must go red each time
+	$(GO) run ./plugins/lab/cmd/controls
 
 traces: deps ## hold a million conversations of hostile probes against a grammar of their own
 	PRIMUM_TRACES=200000 $(GO) test -count=1 -timeout 30m -run Whatever -v ./agent/internal/wire

@@ -128,3 +128,29 @@ func TestNothingBeyondTheQuestionsFieldsIsKept(t *testing.T) {
 		}
 	}
 }
+
+// H-028, H8: an acknowledgment with another code than the allowance expects is an incident: the message may have
+// gone where it should not.
+func TestAnUnexpectedAcknowledgmentIsAnIncident(t *testing.T) {
+	for code, want := range map[string]evidence.State{"AA": evidence.Answered, "AR": evidence.Incident, "AE": evidence.Incident, "CA": evidence.Incident} {
+		t.Run(code, func(t *testing.T) {
+			peer(t, "127.0.0.1:12582", func(conn net.Conn) {
+				buf := make([]byte, 4096)
+				n, err := conn.Read(buf)
+				if err != nil {
+					return
+				}
+				id := strings.Split(string(buf[:n]), "|")[9]
+				_, _ = fmt.Fprintf(conn, "\x0bMSH|^~\\&|A|F|PRIMUM|SITE|20260101000000||ACK|1|T|2.5.1\rMSA|%s|%s\r\x1c\r", code, id) // the outcome shows it
+				_, _ = conn.Read(buf)
+			})
+			p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12582"), Question: `{kind: hl7.ack, port: "12582", hl7_version: 2.5.1, expect: AA}`})
+			h := newAgent(t, p, nil)
+			h.hand()
+			h.order(p.Permit(t, nil))
+			if got := h.outcome(); got.State != want {
+				t.Errorf("%s: %+v", code, got)
+			}
+		})
+	}
+}
