@@ -87,7 +87,7 @@ func TestEveryStatusHasItsExitCodeAndItsWords(t *testing.T) {
 		"invalid":            {status.Error(codes.InvalidArgument, "the zone is not known"), exitUsage, []string{"the zone is not known"}},
 		"exists":             {status.Error(codes.AlreadyExists, "night exists already"), exitUsage, []string{"night exists already"}},
 		"not found":          {status.Error(codes.NotFound, "there is no window night"), exitUsage, []string{"there is no window night"}},
-		"a reason":           {withReason(t, codes.FailedPrecondition, "DENIED", "stmt-1"), exitRefused, []string{"refused: DENIED", "The device was not asked.", "names this product, or one that has been harmed", "In particular: stmt-1", "Leave it as it is."}},
+		"a reason":           {withReason(t, codes.FailedPrecondition, "DENIED", "stmt-1"), exitRefused, []string{"refused: DENIED", "The device was not asked.", "names this product, or one that it may be, as harmed", "In particular: stmt-1", "Leave it as it is."}},
 		"a reason to come":   {withReason(t, codes.FailedPrecondition, "OF_NEXT_YEAR", ""), exitRefused, []string{"refused: OF_NEXT_YEAR", "words of the server"}},
 		"no reason":          {status.Error(codes.FailedPrecondition, "the state does not allow this"), exitRefused, []string{"refused: the state does not allow this"}},
 		"may not":            {status.Error(codes.PermissionDenied, "a viewer may not"), exitRefused, []string{"refused: a viewer may not"}},
