@@ -76,6 +76,12 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newAgentWith(t, p, builtins, bend)
+}
+
+// newAgentWith is newAgent with other plugins.
+func newAgentWith(t *testing.T, p *papertest.Papers, plugins []pluginhost.Binary, bend func(*testAgent)) *testAgent {
+	t.Helper()
 	dir := t.TempDir()
 	leases := filepath.Join(dir, "leases")
 	item := p.Plan.Items[0]
@@ -86,6 +92,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	log := slog.New(slog.DiscardHandler)
 	a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
 		leases: whereabouts.Leases{Path: leases}, wake: make(chan struct{}, 1)}
+	var err error
 	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListRoot); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +106,7 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.plugins, err = pluginhost.Start(t.Context(), a.pluginConfig(builtins, sockets, proven())); err != nil {
+	if a.plugins, err = pluginhost.Start(t.Context(), a.pluginConfig(plugins, sockets, proven())); err != nil {
 		t.Fatal(err)
 	}
 	h := &testAgent{Agent: a, t: t, papers: p, secrets: []*controlv1.Secret{forAll(t, a.secrets.PublicKey(), community)}}

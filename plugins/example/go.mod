@@ -1,4 +1,4 @@
-module example.invalid/primum-probe-example
+module example.invalid/primum-probe-aldane
 
 go 1.26.0
 

@@ -130,9 +130,33 @@ type Outcome struct {
 // one the script wants, or when the script was not played to its end.
 func (h *Host) Ask(t testing.TB, q sdk.Question, peer Peer) Outcome {
 	t.Helper()
+	n := 0
+	o := h.converse(t, q, func(message []byte) (reply []byte, end sdk.Ending) {
+		n++
+		if len(peer) > 0 && peer[0].kind == stepRecv {
+			if !bytes.Equal(message, peer[0].recv) {
+				t.Errorf("message %d is\n% x\nwant\n% x", n, message, peer[0].recv)
+			}
+			peer = peer[1:]
+		}
+		if len(peer) == 0 || peer[0].kind == stepRecv {
+			return nil, sdk.EndTimeout
+		}
+		step := peer[0]
+		peer = peer[1:]
+		return step.reply, step.ending
+	})
+	if o.Err == nil && len(peer) != 0 {
+		t.Errorf("the conversation ended %d steps before the script", len(peer))
+	}
+	return o
+}
+
+// converse holds one conversation: device takes each message, and replies or ends it.
+func (h *Host) converse(t testing.TB, q sdk.Question, device func([]byte) (reply []byte, end sdk.Ending)) (o Outcome) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), conversationTime)
 	defer cancel()
-	var o Outcome
 	stream, err := h.run(ctx)
 	if err != nil {
 		o.Err = err
@@ -148,28 +172,14 @@ func (h *Host) Ask(t testing.TB, q sdk.Question, peer Peer) Outcome {
 		switch step := frame.GetStep().(type) {
 		case *probev1.PluginFrame_Result:
 			o.Result = resultOf(step.Result)
-			if len(peer) != 0 {
-				t.Errorf("the conversation ended %d steps before the script", len(peer))
-			}
 			return o
 		case *probev1.PluginFrame_Send:
 			message := step.Send.GetMessage()
 			o.Sent = append(o.Sent, message)
-			if len(peer) > 0 && peer[0].kind == stepRecv {
-				if !bytes.Equal(message, peer[0].recv) {
-					t.Errorf("message %d is\n% x\nwant\n% x", len(o.Sent), message, peer[0].recv)
-				}
-				peer = peer[1:]
-			}
-			switch {
-			case len(peer) > 0 && peer[0].kind == stepReply:
-				send(stream, replyFrame(peer[0].reply))
-				peer = peer[1:]
-			case len(peer) > 0 && peer[0].kind == stepClose:
-				send(stream, closedFrame(peer[0].ending))
-				peer = peer[1:]
-			default:
-				send(stream, closedFrame(sdk.EndTimeout))
+			if reply, end := device(message); end != 0 {
+				send(stream, closedFrame(end))
+			} else {
+				send(stream, replyFrame(reply))
 			}
 		default:
 			t.Fatalf("the probe answered a question with %T", step)
