@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -348,5 +349,45 @@ func TestEveryModuleInTheProgramsIsInTheNotices(t *testing.T) {
 	}
 	if rows == 0 {
 		t.Error("go list names no module")
+	}
+}
+
+// The rules of the wire (G: TCP, UDP and IP; S: SNMP; D: DICOM; H: HL7; B: guard and plugins) that hold for what is built: each
+// stands by its id in the code that carries it out and in a test or a vector. What paces between the
+// conversations (G8 to G12) is cited where it is built.
+func TestEveryRuleOfTheWireIsCitedInCodeAndNamedByATest(t *testing.T) {
+	ids := map[string]int{"G": 9, "S": 11, "D": 11, "H": 13, "B": 11}
+	code, tests := map[string]bool{}, map[string]bool{}
+	word := regexp.MustCompile(`\b[GSDHB][0-9]{1,2}\b`)
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		into := code
+		switch {
+		case strings.HasSuffix(path, "_test.go"), strings.HasSuffix(path, ".vec"):
+			into = tests
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, ".pb.go"):
+			return nil
+		}
+		if path == "layout_test.go" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		for _, id := range word.FindAll(b, -1) {
+			into[string(id)] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group, n := range ids {
+		for i := 1; i <= n; i++ {
+			id := fmt.Sprintf("%s%d", group, i)
+			if !code[id] || !tests[id] {
+				t.Errorf("%s: cited in code %v, named by a test %v", id, code[id], tests[id])
+			}
+		}
 	}
 }

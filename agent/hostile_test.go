@@ -37,7 +37,7 @@ func peer(t *testing.T, address string, do func(net.Conn)) {
 	})
 }
 
-// H-022: a device that never ends, one that dribbles, and one that announces more than there can be are
+// H-022, S9, D8, H11: a device that never ends, one that dribbles, and one that announces more than there can be are
 // left within the cap, after one message, and cost no more memory than the longest reply there is.
 func TestAnEndlessOrSlowDeviceIsLeftWithinTheCap(t *testing.T) {
 	ack := `{kind: hl7.ack, port: "12576", hl7_version: 2.5.1, expect: AA}`
@@ -150,6 +150,28 @@ func TestAnUnexpectedAcknowledgmentIsAnIncident(t *testing.T) {
 			h.order(p.Permit(t, nil))
 			if got := h.outcome(); got.State != want {
 				t.Errorf("%s: %+v", code, got)
+			}
+		})
+	}
+}
+
+// G3, G7: a closed port is a final answer: one datagram or one SYN, no second port, no second try.
+func TestAClosedPortIsAskedOnce(t *testing.T) {
+	for name, question := range map[string]string{
+		"snmp": `{kind: snmp.get, port: "12583", oids: [1.3.6.1.2.1.1.1.0]}`, "dicom": `{kind: dicom.echo, port: "12583", calling_ae: PRIMUM}`,
+		"hl7": `{kind: hl7.ack, port: "12583", hl7_version: 2.5.1, expect: AA}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := startCapture(t, "port 12583")
+			p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12583"), Question: question})
+			h := newAgent(t, p, nil)
+			h.hand()
+			h.order(p.Permit(t, nil))
+			if got := h.outcome(); got.State != evidence.Absent {
+				t.Errorf("%+v", got)
+			}
+			if lines := seen.lines(); count(lines, `> 127\.0\.0\.1\.12583: `) != 1 {
+				t.Errorf("on the wire:\n%s", strings.Join(lines, "\n"))
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func inventory(t *testing.T, text []byte) []list.Device {
 		d := list.Device{ID: f["asset_tag"], Name: f["manufacturer"] + " " + f["model"], Class: list.Class(f["risk_class"]), MAC: f["mac"], Address: netip.MustParseAddr(f["ip"]),
 			Claims: []list.Claim{{Source: list.CMMS, Manufacturer: f["manufacturer"], Model: f["model"], Version: f["firmware"], By: "import", At: time.Now().UTC().Truncate(time.Second)}},
 			Endpoints: list.Endpoints{SNMPPort: port("snmp_port"), DICOMPort: port("dicom_port"), HL7Port: port("hl7_port"), AETitle: f["ae_title"],
-				HL7Application: f["hl7_application"], HL7Facility: f["hl7_facility"]}}
+				HL7Application: f["hl7_application"], HL7Facility: f["hl7_facility"], HL7Connections: port("hl7_connections")}}
 		if by := f["out_of_use_confirmed_by"]; by != "" {
 			until, err := time.Parse(time.RFC3339, f["out_of_use_confirmed_until"])
 			if err != nil {

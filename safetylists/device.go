@@ -88,6 +88,7 @@ type Endpoints struct {
 	AETitle        string `json:"ae_title,omitempty"`        // called AE title
 	HL7Application string `json:"hl7_application,omitempty"` // MSH-5
 	HL7Facility    string `json:"hl7_facility,omitempty"`    // MSH-6
+	HL7Connections uint16 `json:"hl7_connections,omitempty"` // how many the listener takes at once, as its owner says
 	TLSPin         string `json:"tls_pin,omitempty"`         // SHA-256 of the certificate that its services show, in hex
 }
 

@@ -71,7 +71,7 @@ func (e exampleSpec) parse() (Example, error) {
 		return Example{}, fmt.Errorf("device: %w", err)
 	}
 	d := Device{ID: "example", Class: class, MAC: strings.ToLower(e.Device.MAC), Options: e.Device.Options}
-	d.Endpoints = Endpoints{AETitle: or(e.Device.AETitle, "TITLE"), HL7Application: or(e.Device.HL7App, "APP"), HL7Facility: or(e.Device.Facility, "FAC")}
+	d.Endpoints = Endpoints{AETitle: or(e.Device.AETitle, "TITLE"), HL7Application: or(e.Device.HL7App, "APP"), HL7Facility: or(e.Device.Facility, "FAC"), HL7Connections: 2}
 	switch e.Ask.Kind {
 	case SNMPGet:
 		d.SNMPPort = port

@@ -253,7 +253,7 @@ func (r ruleSpec) parse() (QuestionRule, error) {
 	if rule.Port != 0 && NeverPort(r.Kind.Transport(), rule.Port) {
 		return QuestionRule{}, fmt.Errorf("question: port %d can never be allowed (G13)", rule.Port)
 	}
-	probe := Endpoints{SNMPPort: 161, DICOMPort: 11112, HL7Port: 2575, AETitle: "TITLE", HL7Application: "APP", HL7Facility: "FAC", TLSPin: strings.Repeat("0", 64)}
+	probe := Endpoints{SNMPPort: 161, DICOMPort: 11112, HL7Port: 2575, AETitle: "TITLE", HL7Application: "APP", HL7Facility: "FAC", HL7Connections: 2, TLSPin: strings.Repeat("0", 64)}
 	q, err := rule.Fill(probe, "SITE")
 	if err != nil {
 		return QuestionRule{}, err

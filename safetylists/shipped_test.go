@@ -82,7 +82,7 @@ func TestDemoHospitalIsDecidedAsItsListsSay(t *testing.T) {
 	snmp, ct := Endpoints{SNMPPort: 10161}, Endpoints{DICOMPort: 11112, AETitle: "LUMENCT1"}
 	archive := Endpoints{SNMPPort: 10161, DICOMPort: 11112, AETitle: "LUMENARC1"}
 	link := func(app, facility string) Endpoints {
-		return Endpoints{HL7Port: 12575, HL7Application: app, HL7Facility: facility}
+		return Endpoints{HL7Port: 12575, HL7Application: app, HL7Facility: facility, HL7Connections: 2}
 	}
 	assay := link("ASSAY9", "DEMOLAB")
 	assay.SNMPPort = 10161
@@ -288,7 +288,7 @@ func TestHintsPointToMakersAndClaimNothing(t *testing.T) {
 
 func TestShippedListsDenyWhatTheyNameForEveryQuestion(t *testing.T) {
 	l := compile(t, loadAll(t, lists.Files()), Site{Name: "real", Facility: "SITE", Policy: Real})
-	all := Endpoints{SNMPPort: 161, DICOMPort: 104, HL7Port: 2575, AETitle: "ANY", HL7Application: "APP", HL7Facility: "FAC"}
+	all := Endpoints{SNMPPort: 161, DICOMPort: 104, HL7Port: 2575, AETitle: "ANY", HL7Application: "APP", HL7Facility: "FAC", HL7Connections: 2}
 	every := []Kind{SNMPGet, DICOMEcho, HL7Ack}
 	for _, c := range []struct {
 		maker, model, version, statement string

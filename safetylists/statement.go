@@ -17,7 +17,7 @@ type Type string
 const (
 	Deny            Type = "deny"
 	ForbidPort      Type = "forbid_port"
-	StackHazardType Type = "stack_hazard"
+	StackHazardType Type = "stack_hazard" // G14, D11: software that is known to fall, whoever sells it
 	Allow           Type = "allow"
 	Note            Type = "note"
 	Fingerprint     Type = "fingerprint"
@@ -186,7 +186,9 @@ func (r *QuestionRule) lacks(e Endpoints, facility string) string {
 		return "the inventory has no AE title"
 	case r.Kind == HL7Ack && (e.HL7Application == "" || e.HL7Facility == ""):
 		return "the inventory lacks the HL7 application or facility"
-	case r.Kind == HL7Ack && facility == "":
+	case r.Kind == HL7Ack && e.HL7Connections < 2: // H9: ours might displace the one it is there for
+		return "the inventory does not say that the HL7 listener takes more than one connection (hl7_connections)"
+	case r.Kind == HL7Ack && facility == "": // H1: nothing is asked of an interface that its owner has not registered
 		return "the site file names no facility"
 	}
 	return ""

@@ -26,7 +26,7 @@ func InventoryColumns() []string {
 		"clinical_use", "risk_class", "owner", "mac", "ip", "ae_title", "dicom_port", "hl7_port",
 		"hl7_application", "hl7_facility", "snmp_version", "snmp_port", "cmms_status",
 		"firmware_attested_by", "firmware_attested_on", "out_of_use_confirmed_by",
-		"out_of_use_confirmed_until", "notes",
+		"out_of_use_confirmed_until", "hl7_connections", "notes",
 	}
 }
 
@@ -69,6 +69,7 @@ func (d *Device) inventory(at time.Time) map[string]string {
 	if c.HL7 != nil {
 		row["hl7_port"] = port(d.HL7Addr().Port())
 		row["hl7_application"], row["hl7_facility"] = c.HL7.Application, c.HL7.Facility
+		row["hl7_connections"] = "4" // the simulator itself takes one of ours at a time
 	}
 	if m.HL7Port != 0 {
 		row["hl7_port"] = port(m.HL7Port)

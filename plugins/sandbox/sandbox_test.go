@@ -160,6 +160,7 @@ func TestHandshakeNamingATCPAddressReachesNobody(t *testing.T) {
 	}
 }
 
+// B5: the socket dialled is the process's own, by the kernel's word.
 func TestHandshakeNamingAnotherSocketReachesNobody(t *testing.T) {
 	for _, mode := range []string{"symlink", "elsewhere"} {
 		t.Run(mode, func(t *testing.T) {
@@ -204,6 +205,7 @@ func shortSocket(t *testing.T) string {
 	return filepath.Join(dir, "s")
 }
 
+// B4: gRPC and nothing else.
 func TestOtherProtocolThanGRPCIsRefused(t *testing.T) {
 	s, _ := spec(t, "netrpc", "s")
 	refused(t, s)
@@ -363,7 +365,7 @@ func TestCloseEndsTheProcessAndRemovesItsDirectory(t *testing.T) {
 	}
 }
 
-// What runs is the copy that was verified: the file may change or vanish meanwhile.
+// B6: what runs is the copy that was verified: the file may change or vanish meanwhile.
 func TestRunningPluginIsTheVerifiedCopy(t *testing.T) {
 	s, _ := spec(t, "honest", "")
 	p, err := sandbox.Start(t.Context(), s)

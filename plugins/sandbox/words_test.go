@@ -40,6 +40,7 @@ func TestWordsAreCappedEachSecondAndTheCutIsTold(t *testing.T) {
 	})
 }
 
+// B9, H-024: what a plugin says is its word, on one line, and no structure of ours.
 func TestWordsForgeNoRecord(t *testing.T) {
 	var out bytes.Buffer
 	w := &words{log: slog.New(slog.NewTextHandler(&out, nil))}

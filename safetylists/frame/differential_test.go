@@ -105,7 +105,7 @@ func reference(b []byte) Event {
 	return EventNone
 }
 
-// FuzzPDUsDifferentially: what the decoder takes, the reference takes for the same. It may refuse more.
+// FuzzPDUsDifferentially (D8): what the decoder takes, the reference takes for the same. It may refuse more.
 func FuzzPDUsDifferentially(f *testing.F) {
 	for _, name := range []string{"storescp", "storescp-three-contexts", "echoscu"} {
 		for _, b := range recorded(f, name) {

@@ -88,7 +88,7 @@ func TestTheStatementFileAllowsWhatTheLetterAsksFor(t *testing.T) {
 	}
 	d := list.Device{Class: list.HighRisk, OutOfUse: &list.OutOfUse{By: "R. Okafor", Until: r.Until},
 		Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: r.Maker, Model: r.Model, Version: "0.9.3"}},
-		Endpoints: list.Endpoints{SNMPPort: 161, DICOMPort: 104, HL7Port: 2575, AETitle: "LUMEN1", HL7Application: "LUMEN", HL7Facility: "RAD"}}
+		Endpoints: list.Endpoints{SNMPPort: 161, DICOMPort: 104, HL7Port: 2575, AETitle: "LUMEN1", HL7Application: "LUMEN", HL7Facility: "RAD", HL7Connections: 2}}
 	for _, q := range r.Queries {
 		if dec := compiled.Decide(d, q, r.Date); !dec.Allowed() {
 			t.Errorf("%s: %s %s", q, dec.Reason, dec.Detail())

@@ -136,7 +136,7 @@ statements:
 func (p *Papers) plan(t testing.TB, o Options) {
 	d := list.Device{ID: "10-1", Name: Maker + " " + Model, Class: list.OtherClass, MAC: "02:00:00:00:00:01", Address: o.Address.Addr(),
 		Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: Maker, Model: Model, Version: "1.0", By: "import", At: p.Now}},
-		Endpoints: list.Endpoints{SNMPPort: o.Address.Port(), DICOMPort: o.Address.Port(), HL7Port: o.Address.Port(), AETitle: "DEVICE", HL7Application: "APP", HL7Facility: "FAC"}}
+		Endpoints: list.Endpoints{SNMPPort: o.Address.Port(), DICOMPort: o.Address.Port(), HL7Port: o.Address.Port(), AETitle: "DEVICE", HL7Application: "APP", HL7Facility: "FAC", HL7Connections: 2}}
 	if o.Device != nil {
 		o.Device(&d)
 	}

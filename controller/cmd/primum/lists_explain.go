@@ -40,7 +40,7 @@ func (c *listExplainCommand) Run(e *env) error {
 	if err != nil {
 		return input("--class: %v", err)
 	}
-	d := list.Device{ID: "device", Class: class, MAC: strings.ToLower(c.MAC), Endpoints: list.Endpoints{AETitle: c.CalledAE, HL7Application: "APP", HL7Facility: "FACILITY"}}
+	d := list.Device{ID: "device", Class: class, MAC: strings.ToLower(c.MAC), Endpoints: list.Endpoints{AETitle: c.CalledAE, HL7Application: "APP", HL7Facility: "FACILITY", HL7Connections: 2}}
 	if c.Maker+c.Model+c.Software != "" {
 		d.Claims = []list.Claim{{Source: list.CMMS, Manufacturer: c.Maker, Model: c.Model, Version: c.Software}}
 	}

@@ -321,7 +321,7 @@ func (u unit) proto() *adminv1.Device {
 	d := &adminv1.Device{Name: "devices/" + u.row.Tag(), AssetTag: u.row.Tag(), Manufacturer: c("manufacturer"), Model: c("model"), Serial: c("serial"),
 		Firmware: c("firmware"), Department: c("department"), Location: c("location"), ClinicalUse: c("clinical_use"), RiskClass: c("risk_class"),
 		Owner: c("owner"), Mac: c("mac"), Ip: c("ip"), AeTitle: c("ae_title"), DicomPort: port("dicom_port"), Hl7Port: port("hl7_port"),
-		Hl7Application: c("hl7_application"), Hl7Facility: c("hl7_facility"), TlsPin: c("tls_pin"), SnmpVersion: c("snmp_version"), SnmpPort: port("snmp_port"),
+		Hl7Application: c("hl7_application"), Hl7Facility: c("hl7_facility"), TlsPin: c("tls_pin"), Hl7Connections: port("hl7_connections"), SnmpVersion: c("snmp_version"), SnmpPort: port("snmp_port"),
 		CmmsStatus: c("cmms_status"), FirmwareAttestedBy: c("firmware_attested_by"), FirmwareAttestedOn: c("firmware_attested_on"),
 		OutOfUseConfirmedBy: c("out_of_use_confirmed_by"), Notes: c("notes"), Differences: u.differ}
 	if u.device.OutOfUse != nil {

@@ -55,6 +55,14 @@ func check(cells map[string]string) []Problem {
 			set(cells, "mac", mac)
 		}
 	}
+	if text := cells["hl7_connections"]; text != "" {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			add("hl7_connections", "%s is not how many connections the listener takes at once", shown(text))
+		} else {
+			cells["hl7_connections"] = strconv.FormatUint(n, 10)
+		}
+	}
 	for _, c := range []string{"dicom_port", "hl7_port", "snmp_port"} {
 		if text := cells[c]; text != "" {
 			n, err := strconv.ParseUint(text, 10, 16)

@@ -12,7 +12,7 @@ func Columns() []string {
 		"clinical_use", "risk_class", "owner", "mac", "ip", "ae_title", "dicom_port", "hl7_port",
 		"hl7_application", "hl7_facility", "snmp_version", "snmp_port", "cmms_status",
 		"firmware_attested_by", "firmware_attested_on", "out_of_use_confirmed_by",
-		"out_of_use_confirmed_until", "licensed_options", "tls_pin", "notes",
+		"out_of_use_confirmed_until", "licensed_options", "tls_pin", "hl7_connections", "notes",
 	}
 }
 

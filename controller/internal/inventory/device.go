@@ -20,7 +20,7 @@ func (r Row) Device(answer *list.Claim) list.Device {
 		Class: list.Class(r.Cell("risk_class")), MAC: r.Cell("mac"),
 		Endpoints: list.Endpoints{
 			DICOMPort: r.port("dicom_port"), HL7Port: r.port("hl7_port"),
-			AETitle: r.Cell("ae_title"), HL7Application: r.Cell("hl7_application"), HL7Facility: r.Cell("hl7_facility"), TLSPin: r.Cell("tls_pin"),
+			AETitle: r.Cell("ae_title"), HL7Application: r.Cell("hl7_application"), HL7Facility: r.Cell("hl7_facility"), HL7Connections: r.port("hl7_connections"), TLSPin: r.Cell("tls_pin"),
 		},
 	}
 	if ip := r.Cell("ip"); ip != "" {

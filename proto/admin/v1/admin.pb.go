@@ -697,6 +697,9 @@ type Device struct {
 	Notes                  string                 `protobuf:"bytes,26,opt,name=notes,proto3" json:"notes,omitempty"`
 	// Optional. SHA-256 of the certificate that the device's services show over TLS, 64 hex digits.
 	TlsPin string `protobuf:"bytes,27,opt,name=tls_pin,json=tlsPin,proto3" json:"tls_pin,omitempty"`
+	// Optional. How many connections the HL7 listener takes at once, as its owner says. A listener of one is never
+	// asked: our connection might displace the one that it is there for.
+	Hl7Connections uint32 `protobuf:"varint,28,opt,name=hl7_connections,json=hl7Connections,proto3" json:"hl7_connections,omitempty"`
 	// Output. What approved questions have learned.
 	Facts []*Fact `protobuf:"bytes,30,rep,name=facts,proto3" json:"facts,omitempty"`
 	// Output. Where the device's answers differ from the CMMS, as sentences.
@@ -930,6 +933,13 @@ func (x *Device) GetTlsPin() string {
 		return x.TlsPin
 	}
 	return ""
+}
+
+func (x *Device) GetHl7Connections() uint32 {
+	if x != nil {
+		return x.Hl7Connections
+	}
+	return 0
 }
 
 func (x *Device) GetFacts() []*Fact {
@@ -4965,7 +4975,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
 	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
 	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
-	"\adevices\x18\a \x01(\rR\adevices\"\x84\t\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\xad\t\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -4999,7 +5009,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x17out_of_use_confirmed_by\x18\x18 \x01(\tR\x13outOfUseConfirmedBy\x12V\n" +
 	"\x1aout_of_use_confirmed_until\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\x16outOfUseConfirmedUntil\x12\x14\n" +
 	"\x05notes\x18\x1a \x01(\tR\x05notes\x12\x17\n" +
-	"\atls_pin\x18\x1b \x01(\tR\x06tlsPin\x12+\n" +
+	"\atls_pin\x18\x1b \x01(\tR\x06tlsPin\x12'\n" +
+	"\x0fhl7_connections\x18\x1c \x01(\rR\x0ehl7Connections\x12+\n" +
 	"\x05facts\x18\x1e \x03(\v2\x15.primum.admin.v1.FactR\x05facts\x12 \n" +
 	"\vdifferences\x18\x1f \x03(\tR\vdifferences\x129\n" +
 	"\n" +
