@@ -162,9 +162,11 @@ func (p privacy) aes(boots, seconds uint32, salt []byte, encrypt bool) (cipher.S
 	iv = binary.BigEndian.AppendUint32(iv, seconds)
 	iv = append(iv, salt...)
 	if encrypt {
-		return cipher.NewCFBEncrypter(block, iv), nil //nolint:staticcheck // RFC 3826 names this mode
+		//lint:ignore SA1019 RFC 3826 3.1.3 names this mode
+		return cipher.NewCFBEncrypter(block, iv), nil
 	}
-	return cipher.NewCFBDecrypter(block, iv), nil //nolint:staticcheck // the same
+	//lint:ignore SA1019 RFC 3826 3.1.4 names this mode
+	return cipher.NewCFBDecrypter(block, iv), nil
 }
 
 // des is DES in CBC, its vector made of the key's second half and the salt (RFC 3414 8.1.1.1).
