@@ -22,6 +22,7 @@ build: ## build every program into bin/; the agent gets the digests of its probe
 	@digest() { sha256sum $(BIN)/primum-probe-$$1 | cut -d' ' -f1; }; \
 	$(GOBUILD) -ldflags "-X main.builtinPlugins=snmp=$$(digest snmp),dicom=$$(digest dicom),hl7=$$(digest hl7)" -o $(BIN)/primum-agent ./agent/cmd/primum-agent
 	@$(GOBUILD) -o $(BIN)/lab ./plugins/lab/cmd/lab
+	@$(GOBUILD) -o $(BIN)/primum-plugin ./plugins/cmd/primum-plugin
 	@for m in controller/cmd/*/main.go; do [ ! -e "$$m" ] || $(GOBUILD) -o $(BIN)/ "./$$(dirname "$$m")"; done
 	@ls $(BIN)
 
@@ -50,7 +51,7 @@ check: ## format, vet, staticcheck, generated code, layout, example
 	for f in $$(cd proto && find . -name '*.pb.go'); do \
 		diff -u -I '^//.*protoc  *v' "proto/$$f" "$$tmp/$$f" >&2 || { echo "proto/$$f is not what the .proto files say; run make generate" >&2; exit 1; }; done
 	$(GO) test -count=1 ./layout_test.go
-	cd plugins/example && $(GO) vet ./...
+	cd plugins/example && $(GO) vet ./... && $(GO) test -count=1 ./...
 	cd safetylists/bench && $(GO) vet .
 
 OUT ?= proto

@@ -162,11 +162,7 @@ func answersNoTruncated(t *testing.T, p sdk.Probe, e Example) {
 }
 
 func answersNoGarbage(t *testing.T, p sdk.Probe, e Example) {
-	for i, g := range [][]byte{
-		nil, {0}, {0xff}, bytes.Repeat([]byte{0}, 16384), bytes.Repeat([]byte{0xff}, 16384),
-		bytes.Repeat([]byte{0x30, 0x80}, 700), []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
-		bytes.Repeat([]byte("|"), 4096), {0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}, {0x02, 0, 0xff, 0xff, 0xff, 0xff},
-	} {
+	for i, g := range append(garbageReplies(), nil) {
 		for n := range e.Peer.replies() {
 			if o := drive(t, p, e.Question, append(slices.Clone(e.Peer.replies()[:n]), g)); o.Result.Status == sdk.Answered {
 				t.Errorf("garbage %d after %d replies is taken as an answer", i, n)

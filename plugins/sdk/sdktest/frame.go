@@ -51,6 +51,14 @@ func closedFrame(e sdk.Ending) *probev1.HostFrame {
 	return &probev1.HostFrame{Step: &probev1.HostFrame_Closed{Closed: &probev1.Closed{Reason: reason}}}
 }
 
+func descriptionOf(d *probev1.Description) sdk.Description {
+	out := sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Kinds: d.GetKinds()}
+	for _, a := range d.GetAttributes() {
+		out.Attributes = append(out.Attributes, sdk.Declaration{Name: a.GetName(), Kind: sdk.AttributeKind(a.GetKind()), Unit: a.GetUnit(), MaxLength: int(a.GetMaxLength())})
+	}
+	return out
+}
+
 func resultOf(r *probev1.Result) sdk.Result {
 	out := sdk.Result{Status: statusOf(r.GetStatus()), Detail: r.GetDetail()}
 	for _, f := range r.GetFacts() {

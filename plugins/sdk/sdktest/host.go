@@ -58,8 +58,20 @@ func Built(t testing.TB, pkg string) *Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path, shim := filepath.Join(dir, filepath.Base(pkg)), filepath.Join(dir, "primum-confine")
+	path := filepath.Join(dir, filepath.Base(pkg))
 	build(t, path, pkg)
+	return Binary(t, path)
+}
+
+// Binary is Built for a plugin that was built already, in whatever language.
+func Binary(t testing.TB, path string) *Host {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	shim := filepath.Join(dir, "primum-confine")
 	build(t, shim, "primum/plugins/sandbox/cmd/primum-confine") // so that no author's TestMain has to know of it
 	binary, err := os.ReadFile(path)
 	if err != nil {
@@ -109,11 +121,7 @@ func (h *Host) Describe(t testing.TB) sdk.Description {
 	if d == nil {
 		t.Fatalf("describe was answered with %T", frame.GetStep())
 	}
-	out := sdk.Description{Name: d.GetName(), Version: d.GetVersion(), Kinds: d.GetKinds()}
-	for _, a := range d.GetAttributes() {
-		out.Attributes = append(out.Attributes, sdk.Declaration{Name: a.GetName(), Kind: sdk.AttributeKind(a.GetKind()), Unit: a.GetUnit(), MaxLength: int(a.GetMaxLength())})
-	}
-	return out
+	return descriptionOf(d)
 }
 
 // Outcome is one conversation as the host saw it.

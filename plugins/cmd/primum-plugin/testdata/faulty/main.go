@@ -57,6 +57,14 @@ func kind() string {
 	return "tcp.aldane.status"
 }
 
+// vendorKind is the kind as a question of a vendor's own names it.
+func vendorKind() string {
+	if k := kind(); k == "tcp.aldane.status" {
+		return k
+	}
+	return ""
+}
+
 func (*server) Run(stream probev1.Probe_RunServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -66,7 +74,7 @@ func (*server) Run(stream probev1.Probe_RunServer) error {
 		return stream.Send(&probev1.PluginFrame{Step: &probev1.PluginFrame_Description{Description: &probev1.Description{Name: "faulty", Version: "1", Kinds: []string{kind()}}}})
 	}
 	start := first.GetStart()
-	if start.GetQuestion() == nil || (kind() == "tcp.aldane.status") != (start.GetVendor() != nil) {
+	if start.GetQuestion() == nil || start.GetVendor().GetKind() != vendorKind() || kind() == sdk.KindSNMPGet && start.GetSnmpGet() == nil || kind() == sdk.KindDICOMEcho && start.GetDicomEcho() == nil {
 		return grpcstatus.Error(codes.Unimplemented, "another question")
 	}
 	c := &talk{stream: stream}
