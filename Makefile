@@ -11,7 +11,7 @@ NODE_PEER := agent/testdata/node-mllp
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
-.PHONY: help build deps test check generate demo demo-negative controls properties traces fuzz bench clean
+.PHONY: help build deps test check example-cpp generate demo demo-negative controls properties traces fuzz bench clean
 
 help: ## name the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "%-14s %s\n", $$1, $$2}'
@@ -52,7 +52,15 @@ check: ## format, vet, staticcheck, generated code, layout, example
 		diff -u -I '^//.*protoc  *v' "proto/$$f" "$$tmp/$$f" >&2 || { echo "proto/$$f is not what the .proto files say; run make generate" >&2; exit 1; }; done
 	$(GO) test -count=1 ./layout_test.go
 	cd plugins/example && $(GO) vet ./... && $(GO) test -count=1 ./...
+	@$(MAKE) --no-print-directory example-cpp
 	cd safetylists/bench && $(GO) vet .
+
+example-cpp: PACKAGES := g++ pkg-config protobuf-compiler protobuf-compiler-grpc libgrpc++-dev libssl-dev
+example-cpp: deps ## build the example in C++, certify it in the sandbox, and ask a rack of the laboratory with it
+	@mkdir -p .build
+	plugins/example-cpp/build.sh $(CURDIR)/.build/primum-probe-aldane-cpp
+	$(GO) run ./plugins/cmd/primum-plugin certify .build/primum-probe-aldane-cpp --transcript plugins/example/testdata/rack.txt
+	PRIMUM_VENDOR_PLUGIN=$(CURDIR)/.build/primum-probe-aldane-cpp $(GO) test -count=1 -run TestAMakersOwnProtocol ./agent
 
 OUT ?= proto
 generate: ## generate Go from the .proto files

@@ -22,16 +22,23 @@ import (
 	"primum/safetylists/evidence"
 )
 
-// vendorPlugin builds a plugin, signs it as its maker, and installs it as a person does: by the command line.
+// vendorPlugin builds a plugin and installs it.
 func vendorPlugin(t *testing.T, dir, pkg, name, version, fault string) pluginhost.Binary {
 	t.Helper()
-	data, shipped := t.TempDir(), filepath.Join(t.TempDir(), "probe")
+	shipped := filepath.Join(t.TempDir(), "probe")
 	cmd := exec.Command("go", "build", "-ldflags", "-X main.fault="+fault, "-o", shipped, pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, text)
 	}
-	binary, err := os.ReadFile(shipped)
+	return installedPlugin(t, shipped, name, version)
+}
+
+// installedPlugin signs a plugin as its maker, and installs it as a person does: by the command line.
+func installedPlugin(t *testing.T, binaryPath, name, version string) pluginhost.Binary {
+	t.Helper()
+	data, shipped := t.TempDir(), filepath.Join(t.TempDir(), "probe")
+	binary, err := os.ReadFile(binaryPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +51,7 @@ func vendorPlugin(t *testing.T, dir, pkg, name, version, fault string) pluginhos
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.WriteFile(shipped+".manifest", signed.Encode(), 0o644), os.WriteFile(shipped+".pub", []byte(line), 0o644)); err != nil {
+	if err := errors.Join(os.WriteFile(shipped, binary, 0o755), os.WriteFile(shipped+".manifest", signed.Encode(), 0o644), os.WriteFile(shipped+".pub", []byte(line), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -91,11 +98,18 @@ func asked(t *testing.T, plugin pluginhost.Binary) (lab.DeviceReport, evidence.R
 // The whole way of a protocol that the agent has never heard of: a maker's plugin, signed, admitted, installed
 // and confined, asks a device under templates of a signed list, with no new code in the agent.
 func TestAMakersOwnProtocolIsSpokenByItsSignedPluginUnderTemplates(t *testing.T) {
-	report, got := asked(t, vendorPlugin(t, "../plugins/example", "./cmd/primum-probe-aldane", "aldane", "0.1.0", ""))
+	name, plugin := "aldane", pluginhost.Binary{}
+	if path := os.Getenv("PRIMUM_VENDOR_PLUGIN"); path != "" { // make example-cpp: the same in another language
+		name = "aldane-cpp"
+		plugin = installedPlugin(t, path, name, "0.1.0")
+	} else {
+		plugin = vendorPlugin(t, "../plugins/example", "./cmd/primum-probe-aldane", name, "0.1.0", "")
+	}
+	report, got := asked(t, plugin)
 	if report.Harmed() || report.UnapprovedBytes != 0 || report.Messages != 2 || report.Octets != 15 || report.Connections != 1 {
 		t.Errorf("the judge: %+v", report)
 	}
-	if got.State != evidence.Answered || got.Messages != 2 || got.Plugin != "aldane 0.1.0" || len(got.Facts) != 3 || got.Facts[2].Value != "AR-2291" {
+	if got.State != evidence.Answered || got.Messages != 2 || got.Plugin != name+" 0.1.0" || len(got.Facts) != 3 || got.Facts[2].Value != "AR-2291" {
 		t.Errorf("outcome %+v", got)
 	}
 	if len(got.Attributes) != 2 || got.Attributes[1] != (evidence.Attribute{Name: "aldane.hours", Value: "001234"}) {
