@@ -66,6 +66,11 @@ func (r QuestionRule) defaults() Limits {
 	return l
 }
 
+// DefaultLimits returns the limits of the question when an allowance names none.
+func (q Query) DefaultLimits() Limits {
+	return QuestionRule{Kind: q.spec.Kind, SNMPVersion: q.spec.SNMPVersion, Messages: q.spec.Messages}.defaults()
+}
+
 // LimitsSpec is how a statement writes limits; an empty field takes the default.
 type LimitsSpec struct {
 	Rest     string `yaml:"rest,omitempty"`     // least time between two visits

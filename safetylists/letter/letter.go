@@ -153,7 +153,7 @@ func describe(q list.Query, product string) (question, error) {
 	if err != nil {
 		return question{}, fmt.Errorf("write letter: %w", err)
 	}
-	out := question{Words: q.String(), ID: product + "." + strings.ReplaceAll(string(q.Kind()), ".", "-"), Limits: list.DefaultLimits(q.Kind()),
+	out := question{Words: q.String(), ID: product + "." + strings.ReplaceAll(string(q.Kind()), ".", "-"), Limits: q.DefaultLimits(),
 		TCP: q.Kind().Transport() == "tcp", Ending: map[string]string{"release": "an association release, then FIN", "fin": "FIN", "none": "nothing: a datagram has no end"}[q.Kind().Ending()]}
 	for _, m := range all {
 		text := hex.EncodeToString(m.Bytes)
@@ -195,6 +195,11 @@ func statements(d data, maker string) ([]byte, error) {
 		switch s.Kind {
 		case list.SNMPGet:
 			rule["oids"] = s.OIDs
+			for name, value := range map[string]string{"snmp_version": s.SNMPVersion, "auth": s.Auth, "privacy": s.Privacy} {
+				if value != "" {
+					rule[name] = value
+				}
+			}
 		case list.DICOMEcho:
 			rule["calling_ae"] = s.CallingAE
 			if s.VersionName != "" {
@@ -202,6 +207,9 @@ func statements(d data, maker string) ([]byte, error) {
 			}
 		case list.HL7Ack:
 			rule["hl7_version"], rule["expect"] = s.HL7Version, s.Expect
+		}
+		if s.TLSPin != "" { // which certificate is the site's to register
+			rule["tls"] = true
 		}
 		versions := m{"compare": "opaque", "is": d.Versions}
 		if len(d.Versions) == 0 {

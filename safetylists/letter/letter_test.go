@@ -100,6 +100,33 @@ func TestTheStatementFileAllowsWhatTheLetterAsksFor(t *testing.T) {
 	}
 }
 
+// What is registered as version 3, or over TLS, is asked for as such.
+func TestALetterAsksForTheVersionAndTheTLSThatAreRegistered(t *testing.T) {
+	r := request(t)
+	for i, spec := range []list.QuerySpec{
+		{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs(), SNMPVersion: list.SNMPv3, Auth: "SHA256", Privacy: "AES128"},
+		{Kind: list.DICOMEcho, Port: 2762, CalledAE: "LUMEN1", CallingAE: "PRIMUM", TLSPin: strings.Repeat("5e", 32)},
+	} {
+		q, err := list.ParseQuery(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Queries = append(r.Queries[:i:i], q)
+	}
+	l, err := Write(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"snmp_version: \"3\"", "auth: SHA256", "privacy: AES128", "tls: true", "messages: 3"} {
+		if !strings.Contains(string(l.Statement), want) {
+			t.Errorf("the statement file lacks %s:\n%s", want, l.Statement)
+		}
+	}
+	if !strings.Contains(string(l.Markdown), "discovery") || !strings.Contains(string(l.Markdown), "over TLS") {
+		t.Errorf("the letter does not tell of discovery and TLS:\n%s", l.Markdown)
+	}
+}
+
 func TestALetterNeedsAProductAndAQuestion(t *testing.T) {
 	for name, change := range map[string]func(*Request){
 		"no maker":         func(r *Request) { r.Maker = " " },

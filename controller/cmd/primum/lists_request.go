@@ -79,12 +79,25 @@ func (c *listRequestCommand) Run(e *env) error {
 	return nil
 }
 
+// snmpQuestion is the default question in the version that the device is registered with. Of version 3 the
+// strongest protocols that every engine of RFC 7860 and RFC 3826 has are asked for; the manufacturer may correct it.
+func snmpQuestion(d *adminv1.Device) list.QuerySpec {
+	q := list.QuerySpec{Kind: list.SNMPGet, Port: uint16(d.GetSnmpPort()), OIDs: list.DefaultOIDs()}
+	switch d.GetSnmpVersion() {
+	case "1":
+		q.SNMPVersion = list.SNMPv1
+	case "3":
+		q.SNMPVersion, q.Auth, q.Privacy = list.SNMPv3, "SHA256", "AES128"
+	}
+	return q
+}
+
 // addQueries adds the questions that the registered services of a device suggest, each once.
 func addQueries(have []list.Query, d *adminv1.Device) []list.Query {
 	specs := []list.QuerySpec{
-		{Kind: list.SNMPGet, Port: uint16(d.GetSnmpPort()), OIDs: list.DefaultOIDs()},
-		{Kind: list.DICOMEcho, Port: uint16(d.GetDicomPort()), CalledAE: d.GetAeTitle(), CallingAE: "PRIMUM"},
-		{Kind: list.HL7Ack, Port: uint16(d.GetHl7Port()), Facility: "SITE", ReceivingApp: d.GetHl7Application(), ReceivingFac: d.GetHl7Facility(), HL7Version: "2.5.1", Expect: "AA"},
+		snmpQuestion(d),
+		{Kind: list.DICOMEcho, Port: uint16(d.GetDicomPort()), CalledAE: d.GetAeTitle(), CallingAE: "PRIMUM", TLSPin: d.GetTlsPin()},
+		{Kind: list.HL7Ack, Port: uint16(d.GetHl7Port()), Facility: "SITE", ReceivingApp: d.GetHl7Application(), ReceivingFac: d.GetHl7Facility(), HL7Version: "2.5.1", Expect: "AA", TLSPin: d.GetTlsPin()},
 	}
 	for _, s := range specs {
 		q, err := list.ParseQuery(s)
