@@ -111,8 +111,8 @@ func checkTemplates(k Kind, port uint16, all []MessageTemplate) error {
 		if strings.TrimSpace(m.Words) == "" || len(m.Words) > 120 || !printable(m.Words, "") {
 			return fmt.Errorf("message %d: words: 1 to 120 printable characters that say what it is", i+1)
 		}
-		if least < 0 || most < 1 || least > most {
-			return fmt.Errorf("message %d: least %d and most %d: how often it may be sent", i+1, least, most)
+		if least < 0 || most < 1 || least > most || most > maxMessages {
+			return fmt.Errorf("message %d: least %d and most %d: how often it may be sent, at most %d times", i+1, least, most, maxMessages)
 		}
 		total += most
 		if err := m.checkParts(); err != nil {
@@ -221,7 +221,7 @@ func (r ReplyRule) check(k Kind) error {
 		return fmt.Errorf("until: 1 to 8 octets in lower-case hex")
 	case r.Then < 0 || r.Then > 8 || r.Then != 0 && r.Until == "":
 		return fmt.Errorf("then: 0 to 8 octets after until")
-	case r.Size != 0 && (r.Size < 1 || r.Size > 2 || r.At < 0 || r.At+r.Size > r.Max || r.Adds < 0 || r.Adds > r.Max):
+	case r.Size != 0 && (r.Size < 1 || r.Size > 2 || r.At < 0 || r.At > r.Max-r.Size || r.Adds < 0 || r.Adds > r.Max):
 		return fmt.Errorf("size: a length field of 1 or 2 octets within the reply")
 	case r.Size == 0 && (r.At != 0 || r.Adds != 0):
 		return fmt.Errorf("at and adds belong to size")

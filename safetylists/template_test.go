@@ -2,6 +2,7 @@ package safetylists
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 )
@@ -73,6 +74,12 @@ func TestAVendorsQuestionIsTakenWhenAGuardCanEnforceIt(t *testing.T) {
 		"a length of no use":             func(s *QuerySpec) { s.Messages[1].Reply.At = 1 },
 		"a datagram with a stream's end": func(s *QuerySpec) { s.Kind = "udp.aldane.status" },
 		"a pin that is none":             func(s *QuerySpec) { s.TLSPin = "00" },
+		"a length field beyond all numbers": func(s *QuerySpec) {
+			s.Messages[1].Reply = ReplyRule{Max: 9, At: math.MaxInt, Size: 2}
+		},
+		"more messages than a number holds": func(s *QuerySpec) {
+			s.Messages[0].Least, s.Messages[0].Most, s.Messages[1].Most = 1, math.MaxInt, math.MaxInt
+		},
 	} {
 		s := good
 		s.Messages = serial()
