@@ -118,6 +118,9 @@ func checkTemplates(k Kind, port uint16, all []MessageTemplate) error {
 		if err := m.checkParts(); err != nil {
 			return fmt.Errorf("message %d: %w", i+1, err)
 		}
+		if name := m.lookalike(); name != "" {
+			return fmt.Errorf("message %d: it can be taken for one of %s, which has a question of its own, at whatever port", i+1, name)
+		}
 		if err := m.Reply.check(k); err != nil {
 			return fmt.Errorf("message %d: reply: %w", i+1, err)
 		}
@@ -136,6 +139,7 @@ func (m MessageTemplate) checkParts() error {
 		return fmt.Errorf("%d parts; 1 to %d are allowed", len(m.Parts), maxParts)
 	}
 	size, open := 0, -1 // open: a field before this part whose end is not settled by its length
+	fixed := false
 	for i, p := range m.Parts {
 		n, err := p.check()
 		if err != nil {
@@ -151,7 +155,12 @@ func (m MessageTemplate) checkParts() error {
 		if p.Field != "" && p.Min != p.Max {
 			open = i
 		}
+		_, mask := p.Octets()
+		fixed = fixed || slices.Contains(mask, 0xff)
 		size += n
+	}
+	if !fixed {
+		return fmt.Errorf("no octet of it is fixed; a message has one at least")
 	}
 	if size > maxAsk {
 		return fmt.Errorf("up to %d octets; at most %d", size, maxAsk)

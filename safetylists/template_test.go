@@ -98,6 +98,66 @@ func TestAVendorsQuestionIsTakenWhenAGuardCanEnforceIt(t *testing.T) {
 	}
 }
 
+// What a template leaves free, the plugin chooses: so what the template can become counts, not what it is like.
+func TestATemplateThatCanBecomeAMessageOfSNMPDICOMOrHL7IsRefused(t *testing.T) {
+	title := MessagePart{Bytes: strings.Repeat("41", 16) + strings.Repeat("42", 16)}
+	field := func(charset string, least, most int) MessagePart {
+		return MessagePart{Field: "f", Charset: charset, Min: least, Max: most}
+	}
+	for name, parts := range map[string][]MessagePart{
+		"a SET of SNMPv1":                 {{Bytes: "3026020100040770726976617465a319"}},
+		"a message of SNMPv3":             {{Bytes: "3081f00201033011"}},
+		"a length without end":            {{Bytes: "308002010104"}},
+		"a length of four octets":         {{Bytes: "308400000026020100040770"}},
+		"a padded version":                {{Bytes: "302802020001040770"}},
+		"bits that can be SNMP":           {{Bytes: "2006000000000000", Mask: "ef0e000000000000"}, {Bytes: "03"}},
+		"octets that are all free":        {{Bytes: "0000000000000000", Mask: "0000000000000000"}, {Bytes: "03"}},
+		"digits that are tag and length":  {field("digits", 2, 2), {Bytes: "020101"}, {Bytes: "04"}},
+		"a field that may be left out":    {field("upper", 0, 2), {Bytes: "3026"}, {Bytes: "020101"}, {Bytes: "0407"}},
+		"an A-ASSOCIATE-RQ":               {{Bytes: "0100000000d000010000"}, title},
+		"an A-ASSOCIATE-RQ to free title": {{Bytes: "0100000000d000010000"}, field("printable", 16, 16)},
+		"a block of MLLP":                 {{Bytes: "0b"}, field("upper", 3, 3), {Bytes: "7c"}},
+	} {
+		for kind, reply := range map[Kind]ReplyRule{"tcp.aldane.status": {Max: 64, Length: 5}, "udp.aldane.status": {Max: 64}} {
+			first := MessageTemplate{Words: "ask", Parts: []MessagePart{{Bytes: "0249"}}, Reply: reply}
+			for _, all := range [][]MessageTemplate{{{Words: "ask", Parts: parts, Reply: reply}}, {first, {Words: "then", Parts: parts, Reply: reply}}} {
+				if _, err := ParseQuery(QuerySpec{Kind: kind, Port: 4001, Messages: all}); err == nil || !strings.Contains(err.Error(), "can be taken for") {
+					t.Errorf("%s, %s: %v", name, kind, err)
+				}
+			}
+		}
+	}
+	for name, parts := range map[string][]MessagePart{
+		"Modbus":               {{Bytes: "0100000000060103", Mask: "ffffffffffffffff"}, {Bytes: "00000001"}},
+		"LDAP":                 {{Bytes: "300c020101600702010304008000"}},
+		"an octet of 30":       {{Bytes: "30"}, field("digits", 1, 3), {Bytes: "03"}},
+		"a start and no MSH":   {{Bytes: "0b"}, field("digits", 1, 3), {Bytes: "1c0d"}},
+		"a word and its end":   {field("printable", 1, 40), {Bytes: "0d"}},
+		"an association's end": {{Bytes: "05000000000400000000"}},
+	} {
+		if _, err := ParseQuery(QuerySpec{Kind: "tcp.aldane.status", Port: 4001, Messages: []MessageTemplate{{Words: "ask", Parts: parts, Reply: ReplyRule{Max: 64, Length: 5}}}}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A message of no octets is a probe of nobody's protocol, and one without a fixed octet is whatever its plugin
+// makes of it.
+func TestAMessageHasAnOctetThatItsAllowanceFixes(t *testing.T) {
+	for name, parts := range map[string][]MessagePart{
+		"nothing at all":    {{Field: "unit", Charset: "digits", Min: 0, Max: 3}},
+		"a field alone":     {{Field: "unit", Charset: "digits", Min: 1, Max: 3}},
+		"free octets alone": {{Bytes: "0000", Mask: "0000"}},
+		"some bits":         {{Bytes: "8080", Mask: "80c0"}},
+	} {
+		for kind, reply := range map[Kind]ReplyRule{"tcp.aldane.status": {Max: 64, Length: 5}, "udp.aldane.status": {Max: 64}} {
+			if _, err := ParseQuery(QuerySpec{Kind: kind, Port: 4001, Messages: []MessageTemplate{{Words: "ask", Parts: parts, Reply: reply}}}); err == nil {
+				t.Errorf("%s, %s: it is taken", name, kind)
+			}
+		}
+	}
+}
+
 const vendorList = `schema: primum-list/1
 name: aldane serial
 maker: Aldane Medical
