@@ -38,6 +38,9 @@ type Spec struct {
 	Path string
 	// SHA256 of the binary. Required: a zero hash matches nothing.
 	SHA256 [sha256.Size]byte
+	// Image is the sealed binary of that hash, for whoever starts several processes of it. Defaults to one
+	// made of Path.
+	Image *Image
 	// Dir is where the private directory of this process is made. Required; short, because the
 	// path of a unix socket has at most 107 octets.
 	Dir string
@@ -93,9 +96,11 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotRun, err)
 	}
-	defer image.Close()
+	if spec.Image == nil {
+		defer image.Close()
+	}
 	w := &words{log: log}
-	p := &Process{name: name, dir: dir, run: newRun(name, image, spec.Confinement, w), words: w}
+	p := &Process{name: name, dir: dir, run: newRun(name, image.file, spec.Confinement, w), words: w}
 	w.flooded = func() { p.run.end(ErrFlood) }
 	if err := p.start(ctx); err != nil {
 		_ = p.Close()
@@ -106,18 +111,27 @@ func Start(ctx context.Context, spec Spec) (_ *Process, err error) {
 }
 
 // prepare does all that comes before the first instruction of anybody.
-func prepare(spec Spec) (image *os.File, dir string, err error) {
+func prepare(spec Spec) (image *Image, dir string, err error) {
 	if spec.Path == "" || spec.Dir == "" {
 		return nil, "", errors.New("path and directory are required")
 	}
 	if err := spec.mayRun(); err != nil {
 		return nil, "", err
 	}
-	if image, err = sealed(spec.Path, spec.SHA256); err != nil {
+	if image = spec.Image; image == nil {
+		image, err = Seal(spec.Path, spec.SHA256)
+	} else if image.sum != spec.SHA256 {
+		err = fmt.Errorf("%w: the image is of another one", ErrHash)
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	if dir, err = os.MkdirTemp(spec.Dir, "p"); err != nil { // 0700
-		return nil, "", errors.Join(fmt.Errorf("make private directory: %w", err), image.Close())
+		err = fmt.Errorf("make private directory: %w", err)
+		if spec.Image == nil {
+			err = errors.Join(err, image.Close())
+		}
+		return nil, "", err
 	}
 	return image, dir, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -26,6 +27,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"primum/plugins/lab/namespace"
 	"primum/plugins/sandbox"
 	"primum/plugins/sandbox/confine"
 	probev1 "primum/proto/probe/v1"
@@ -35,13 +37,27 @@ func TestMain(m *testing.M) {
 	if code, started := sandbox.Shim(); started {
 		os.Exit(code)
 	}
+	if _, inside := namespace.Word(); !inside {
+		os.Exit(namespace.Again("sandbox"))
+	}
+	if os.Getenv(hostileDir) == "" { // else loopback is up already, and the user may not do it
+		if err := namespace.Up(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	goleak.VerifyTestMain(m)
 }
 
 // proven is what this machine can, and what it could if it had less.
 func proven(t testing.TB, most confine.Level) confine.Proof {
 	t.Helper()
-	p := confine.ProveAtMost(t.Context(), "", most)
+	return provenBy(t, "", most)
+}
+
+func provenBy(t testing.TB, program string, most confine.Level) confine.Proof {
+	t.Helper()
+	p := confine.ProveAtMost(t.Context(), program, most)
 	if p.Level() != most {
 		t.Fatalf("this machine has the level %q only: %v", p.Level(), p.Why())
 	}
@@ -411,7 +427,7 @@ type sight struct {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if ok() {
 			return
 		}

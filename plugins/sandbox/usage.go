@@ -59,7 +59,7 @@ func usage(stat, status []byte) (u Usage, err error) {
 	for line := range bytes.Lines(status) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(name) {
-		case "RssAnon", "RssShmem", "VmPTE":
+		case "RssAnon", "VmPTE": // shared memory it has none but the image
 			kilobytes, _, _ := bytes.Cut(bytes.TrimSpace(value), []byte(" "))
 			u.Memory += number(kilobytes) << 10
 		}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -56,6 +57,28 @@ func TestWordsForgeNoRecord(t *testing.T) {
 	}
 	if len(last) > maxLastWords+2 {
 		t.Errorf("last words have %d octets", len(last))
+	}
+}
+
+// bare hands on what it is given, as a handler might that trusts its callers.
+type bare struct {
+	slog.Handler
+	texts *[]string
+}
+
+func (bare) Enabled(context.Context, slog.Level) bool { return true }
+func (b bare) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool { *b.texts = append(*b.texts, a.Value.String()); return true })
+	return nil
+}
+
+func TestWordsAreHarmlessWhateverTheLogDoesWithThem(t *testing.T) {
+	var texts []string
+	w := &words{log: slog.New(bare{texts: &texts})}
+	_, _ = w.Write([]byte("\x1b[31m\u202ered\x00\x85\xff\"\r\n"))
+	w.close()
+	if len(texts) != 1 || texts[0] != `"\x1b[31m\u202ered\x00\x85\xff\"\r"` {
+		t.Errorf("%q", texts)
 	}
 }
 

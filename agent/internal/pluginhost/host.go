@@ -62,6 +62,7 @@ var _ process = (*sandbox.Process)(nil)
 // Host is the running plugins. It is safe for concurrent use. Close it.
 type Host struct {
 	cfg    Config
+	images *images
 	ledger ledger
 	own    context.Context // ends with Close
 	stop   context.CancelFunc
@@ -78,20 +79,15 @@ func Start(ctx context.Context, c Config) (*Host, error) {
 	if c.Most <= 0 {
 		c.Most = 64
 	}
+	images := &images{of: map[[32]byte]*sandbox.Image{}}
 	if c.start == nil {
-		c.start = func(ctx context.Context, b Binary) (process, error) {
-			p, err := sandbox.Start(ctx, sandbox.Spec{Path: b.Path, SHA256: b.SHA256, Dir: c.Dir, Trust: b.Trust, Confinement: c.Confinement, Unconfined: c.Unconfined, Log: c.Log})
-			if err != nil {
-				return nil, err
-			}
-			return p, nil
-		}
+		c.start = func(ctx context.Context, b Binary) (process, error) { return images.start(ctx, c, b) }
 	}
 	if err := os.MkdirAll(c.Faults, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder for faults of plugins: %w", err)
 	}
 	own, stop := context.WithCancel(context.WithoutCancel(ctx))
-	h := &Host{cfg: c, ledger: ledger{c.Faults}, own: own, stop: stop}
+	h := &Host{cfg: c, images: images, ledger: ledger{c.Faults}, own: own, stop: stop}
 	for _, b := range c.Binaries {
 		h.plugins = append(h.plugins, &plugin{host: h, binary: b, wake: make(chan struct{}, 1), entry: h.ledger.load(b.SHA256)})
 	}
@@ -197,4 +193,7 @@ func (h *Host) Reserve(kind string) (_ *Seat, coming bool) {
 func (h *Host) Close() {
 	h.stop()
 	h.owned.Wait()
+	if err := h.images.close(); err != nil {
+		h.cfg.Log.Warn("give up images of plugins", "error", err)
+	}
 }
