@@ -4,11 +4,13 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
 
-// fold makes two spellings of one name equal: case, accents and runs of white space do not count.
+// fold makes two spellings of one name equal: case, accents, runs of white space, marks of trade and signs that
+// nobody sees do not count, and one dash is as good as another.
 func fold(s string) string {
 	if isFolded(s) {
 		return s
@@ -16,20 +18,32 @@ func fold(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
 	space := false
-	for _, r := range norm.NFKD.String(s) {
+	for _, r := range norm.NFKD.String(strings.Map(unmarked, s)) {
 		switch {
-		case unicode.Is(unicode.Mn, r):
 		case unicode.IsSpace(r):
 			space = b.Len() > 0
+		case unicode.In(r, unicode.Mn, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point):
 		default:
 			if space {
 				b.WriteByte(' ')
 				space = false
 			}
+			if unicode.Is(unicode.Pd, r) || r == '\u2212' { // a minus
+				r = '-'
+			}
 			b.WriteRune(unicode.ToLower(r))
 		}
 	}
 	return b.String()
+}
+
+// unmarked makes white space of a mark of trade, which would else become letters (NFKD).
+func unmarked(r rune) rune {
+	switch r {
+	case '\u00a9', '\u00ae', '\u2117', '\u2120', '\u2122': // copyright, registered, sound, service, trade
+		return ' '
+	}
+	return r
 }
 
 // SameName reports whether two names are spellings of one: case, accents and white space do not count, nor
@@ -44,7 +58,7 @@ func isFolded(s string) bool {
 	last := byte(' ')
 	for i := range len(s) {
 		c := s[i]
-		if c >= 0x80 || c < ' ' || (c >= 'A' && c <= 'Z') || (c == ' ' && last == ' ') {
+		if c >= 0x7f || c < ' ' || (c >= 'A' && c <= 'Z') || (c == ' ' && last == ' ') {
 			return false
 		}
 		last = c
@@ -58,19 +72,19 @@ func isFolded(s string) bool {
 func spaced(name string) string {
 	const none, letter, digit = 0, 1, 2
 	out, last := make([]byte, 0, len(name)+8), none
-	for i := range len(name) {
+	for _, r := range name {
 		class := none
-		switch c := name[i]; {
-		case c >= '0' && c <= '9':
+		switch {
+		case r >= '0' && r <= '9':
 			class = digit
-		case isWordByte(c):
+		case r >= 'a' && r <= 'z' || r >= 0x80 && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r) || r == unicode.ReplacementChar):
 			class = letter
 		}
 		if class != none {
 			if last != class && len(out) > 0 {
 				out = append(out, ' ')
 			}
-			out = append(out, name[i])
+			out = utf8.AppendRune(out, r)
 		}
 		last = class
 	}
