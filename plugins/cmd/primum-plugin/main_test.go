@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,11 +48,35 @@ func goRun(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// faulty builds the plugin with one fault; none: it is sound.
+const anyFault = "@fault-of-a-test@@@@"
+
+// anyFaulty is the plugin with a fault that is written into it afterwards; to link it for each would take longer
+// than to certify it.
+var anyFaulty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "faulty")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.Command("go", "build", "-ldflags", "-X main.fault="+anyFault, "-o", filepath.Join(dir, "faulty"), "./testdata/faulty")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, text)
+	}
+	return os.ReadFile(filepath.Join(dir, "faulty"))
+})
+
+// faulty is the plugin with one fault; none: it is sound.
 func faulty(t *testing.T, fault string) string {
 	t.Helper()
+	binary, err := anyFaulty()
+	if err != nil || !bytes.Contains(binary, []byte(anyFault)) {
+		t.Fatalf("no fault can be written into the binary: %v", err)
+	}
 	path := filepath.Join(t.TempDir(), "faulty")
-	goRun(t, ".", "build", "-ldflags", "-X main.fault="+fault, "-o", path, "./testdata/faulty")
+	if err := os.WriteFile(path, bytes.ReplaceAll(binary, []byte(anyFault), fmt.Appendf(nil, "%-*s", len(anyFault), fault)), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	return path
 }
 

@@ -72,6 +72,7 @@ func (b *bench) running() (*sandbox.Process, error) {
 }
 
 func (b *bench) describe() (sdk.Description, error) {
+	b.now.Conversations++
 	p, err := b.running()
 	if err != nil {
 		return sdk.Description{}, err

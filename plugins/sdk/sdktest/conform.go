@@ -68,7 +68,7 @@ func describes(t *testing.T, h *Host) {
 
 func refusesUnknown(t *testing.T, p sdk.Probe, h *Host) {
 	kinds := p.Describe().Kinds
-	for _, q := range []sdk.Question{sdk.SNMPGet{Version: sdk.SNMPv2c}, sdk.DICOMEcho{MessageID: 1}, sdk.HL7Ack{}} {
+	for _, q := range []sdk.Question{sdk.SNMPGet{Version: sdk.SNMPv2c}, sdk.DICOMEcho{MessageID: 1}, sdk.HL7Ack{}, sdk.Vendor{Name: "tcp.nobody.nothing"}} {
 		_, err := p.Begin(q)
 		if slices.Contains(kinds, q.Kind()) {
 			if err == nil {

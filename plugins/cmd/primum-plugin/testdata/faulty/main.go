@@ -1,11 +1,13 @@
 // Command faulty is a plugin with one fault, chosen when it is built: go build -ldflags "-X main.fault=hang". It
-// speaks the contract without the SDK, which would end most of its conversations. Without a fault it is sound.
+// speaks the contract without the SDK, which would end most of its conversations. Without a fault it is sound. Spaces
+// after the fault do not count, so that a test can write another one into a binary that was built once.
 package main
 
 import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,6 +30,7 @@ const (
 )
 
 func main() {
+	fault = strings.TrimRight(fault, " ")
 	plugin.Serve(&plugin.ServeConfig{HandshakeConfig: sdk.Handshake(), Logger: hclog.NewNullLogger(), GRPCServer: plugin.DefaultGRPCServer,
 		Plugins: plugin.PluginSet{sdk.PluginName: &served{}}})
 }
