@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"primum/agent/internal/guard"
@@ -69,6 +70,7 @@ type Conversation struct {
 	tls        *tls.Conn // over conn, where the approval asks for it
 	conn       net.Conn
 	deadline   time.Time      // of the whole conversation
+	cut        bool           // a reply had begun and had no time to end
 	step       int            // next message
 	place      frame.Progress // of a vendor's own protocol
 	s          Summary
@@ -178,7 +180,7 @@ func (c *Conversation) late(now time.Time) error {
 // broken says of a conversation that was broken off why it was: a hold, the end of the lease or of the
 // approved time. What the device had done by then is not its doing.
 func (c *Conversation) broken(ctx context.Context, err error) error {
-	if ctx.Err() == nil || c.s.End != TimedOut && c.s.End != ClosedByDevice {
+	if ctx.Err() == nil || c.s.End != TimedOut && c.s.End != ClosedByDevice && !c.cut {
 		return err
 	}
 	r := c.ticket.Leave(c.d.now())
@@ -373,6 +375,7 @@ func (c *Conversation) failed(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, frame.ErrReply):
+		c.cut = errors.Is(err, os.ErrDeadlineExceeded)
 		return c.end(BadReply, err.Error())
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return c.end(TimedOut, "no reply in time")

@@ -46,7 +46,7 @@ func readPDU(conn net.Conn) ([]byte, error) {
 func half(n int, err error) error {
 	var timeout net.Error
 	if n > 0 && errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("%d octets and no end in time: %w", n, frame.ErrReply)
+		return fmt.Errorf("%d octets and no end in time: %w: %w", n, frame.ErrReply, err)
 	}
 	return err
 }

@@ -17,10 +17,16 @@ import (
 // errPin says that the device has shown another certificate than the approved one.
 var errPin = errors.New("the device shows another certificate than the registered one")
 
-// counted counts what a handshake sends.
+// counted counts what a handshake sends and hears.
 type counted struct {
 	net.Conn
-	sent int
+	sent, heard int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.heard += n
+	return n, err
 }
 
 func (c *counted) Write(b []byte) (int, error) {
@@ -75,7 +81,7 @@ func (c *Conversation) secure(ctx context.Context, pin string) error {
 	case errors.As(err, &garbage):
 		return c.end(BadReply, "the device does not speak TLS")
 	case err != nil:
-		return c.failed(err)
+		return c.failed(half(raw.heard, err))
 	}
 	c.tls = conn
 	return nil
