@@ -199,6 +199,7 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 	}
 	conv, err := a.dialer.Open(ticket, credential, rec)
 	if err != nil {
+		credential.Clear()
 		ticket.Done()
 		seat.Release()
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}

@@ -114,7 +114,7 @@ type Result struct {
 	Octets     int         `json:"octets,omitempty"`
 	Plugin     string      `json:"plugin,omitempty"`     // name and version
 	Sandbox    string      `json:"sandbox,omitempty"`    // how well the plugin was confined
-	Credential string      `json:"credential,omitempty"` // device, kind and version of the one used, never its content
+	Credential string      `json:"credential,omitempty"` // device, kind and digest of the sealed one that was used, never its content
 	Engine     *Engine     `json:"engine,omitempty"`     // SNMPv3: what the engine has said of itself
 }
 

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"crypto/hpke"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,8 +52,13 @@ type Sealed struct {
 	Box     []byte
 }
 
-// Name names the credential in a record, without its content.
-func (s Sealed) Name() string { return fmt.Sprintf("%s %s %d", s.Device, s.Kind, s.Version) }
+// Name names the credential in a record, without its content: the device, the kind, and the beginning of the
+// SHA-256 of what was sealed. The version is not in it: it is the controller's word, and one that is counted up
+// must not have a refused credential tried once more (S4, H-027).
+func (s Sealed) Name() string {
+	sum := sha256.Sum256(s.Box)
+	return fmt.Sprintf("%s %s %x", s.Device, s.Kind, sum[:8])
+}
 
 // Credential is what a device asks for. Clear it after use.
 type Credential struct {
@@ -67,8 +73,11 @@ type User struct {
 	Privacy []byte // pass phrase; empty: the user does not encrypt
 }
 
-// Clear overwrites it.
+// Clear overwrites it; none is cleared already.
 func (c *Credential) Clear() {
+	if c == nil {
+		return
+	}
 	for _, b := range [][]byte{c.Community, c.User.Name, c.User.Auth, c.User.Privacy} {
 		clear(b)
 	}

@@ -82,6 +82,24 @@ func TestACredentialOpensForItsOwnDeviceAlone(t *testing.T) {
 	}
 }
 
+// S4, H-027: the version is the controller's word, and a stolen controller could count it up to have a refused
+// credential tried once more. The name is that of the sealed text.
+func TestACredentialIsKnownByWhatWasSealedAndNotByItsVersion(t *testing.T) {
+	k, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := seal(t, k, Community, "10-1", "canary-community")
+	again := s
+	again.Version = 2
+	if again.Name() != s.Name() || !strings.HasPrefix(s.Name(), "10-1 community ") {
+		t.Errorf("%q and %q", s.Name(), again.Name())
+	}
+	if fresh := seal(t, k, Community, "10-1", "canary-community"); fresh.Name() == s.Name() {
+		t.Errorf("what was sealed anew is not known as new: %q", s.Name())
+	}
+}
+
 // S8: what was opened can be overwritten.
 func TestAClearedCredentialHoldsNothing(t *testing.T) {
 	k, err := Open(t.TempDir())

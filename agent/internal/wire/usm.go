@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 
@@ -196,6 +197,10 @@ func newKeys(q list.QuerySpec, u secret.User, engineID []byte) (*keys, error) {
 	a, err := authOf(q.Auth)
 	if err != nil {
 		return nil, err
+	}
+	// RFC 3414 11.2. A phrase of nothing would be repeated without end.
+	if len(u.Auth) < 8 || q.Privacy != "" && len(u.Privacy) < 8 {
+		return nil, errors.New("a pass phrase has at least 8 octets")
 	}
 	k := &keys{auth: a, sign: a.localised(u.Auth, engineID)}
 	if q.Privacy != "" {

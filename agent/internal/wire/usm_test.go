@@ -201,6 +201,16 @@ func TestAReplyIsTakenOnlyWhenEverythingInItIsVerified(t *testing.T) {
 	}
 }
 
+// A user without a pass phrase, as of a community taken for one, ends the conversation and not the agent.
+func TestAPassPhraseOfNothingMakesNoKey(t *testing.T) {
+	s := levels()[1]
+	for _, u := range []secret.User{{Name: []byte("reader")}, {Name: []byte("reader"), Auth: []byte("seven77"), Privacy: user().Privacy}} {
+		if k, err := newKeys(s, u, []byte{0x80, 0, 0x1f, 0x88, 0x80, 1}); err == nil {
+			t.Errorf("%+v", k)
+		}
+	}
+}
+
 // FuzzOpened: whatever a device sends, nothing is taken without its key.
 func FuzzOpened(f *testing.F) {
 	engine := frame.Engine{ID: []byte{0x80, 0, 0x1f, 0x88, 0x80, 1}, Boots: 3, Time: 1234}
