@@ -87,7 +87,7 @@ func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
 		}
-		if err := copyFile(filepath.Join(path, binaryFile), binary, m.SHA256); err != nil {
+		if err := copyFile(filepath.Join(path, binaryPrefix+m.Name), binary, m.SHA256); err != nil {
 			return err
 		}
 		return copyManifest(filepath.Join(path, manifestFile), manifestPath)

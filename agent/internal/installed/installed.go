@@ -2,9 +2,9 @@
 // public keys of the makers that the site admits. Nothing here comes from the controller: a stolen controller
 // can bring no program to an agent (H-009, H-033).
 //
-//	plugins/makers/NAME.pub      an admitted maker's public key
-//	plugins/SHA256/manifest      what the maker signed
-//	plugins/SHA256/probe         the binary
+//	plugins/makers/NAME.pub            an admitted maker's public key
+//	plugins/SHA256/manifest            what the maker signed
+//	plugins/SHA256/primum-probe-NAME   the binary
 package installed
 
 import (
@@ -26,7 +26,7 @@ import (
 const (
 	makersDir    = "makers"
 	manifestFile = "manifest"
-	binaryFile   = "probe"
+	binaryPrefix = "primum-probe-"
 	maxBinary    = 128 << 20
 )
 
@@ -77,8 +77,9 @@ func (s Store) All() ([]Plugin, error) {
 		if err != nil || len(sum) != sha256.Size {
 			continue // the makers, or a copy that was broken off
 		}
-		p := Plugin{SHA256: [sha256.Size]byte(sum), Path: filepath.Join(s.dir, e.Name(), binaryFile)}
+		p := Plugin{SHA256: [sha256.Size]byte(sum)}
 		p.Manifest, p.Why = s.verified(filepath.Join(s.dir, e.Name(), manifestFile))
+		p.Path = filepath.Join(s.dir, e.Name(), binaryPrefix+p.Manifest.Name) // a name without a slash, or none
 		if p.Why == nil && p.Manifest.SHA256 != p.SHA256 {
 			p.Why = errors.New("its manifest is for another binary")
 		}
