@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"primum/plugins/manifest"
+	list "primum/safetylists"
 )
 
 // Admit lets a maker's plugins be installed. A maker that has a key here keeps it: another key is a decision
@@ -62,7 +63,7 @@ func (s Store) Makers() (map[string]ed25519.PublicKey, error) {
 }
 
 // Install copies a binary and its manifest under the hash of the binary, when an admitted maker has signed for
-// that binary. An older version of the same maker's plugin goes. What speaks a question that another plugin
+// that binary. The version before of the same maker's plugin goes; one that may be newer stays. What speaks a question that another plugin
 // speaks already is refused: nobody could tell which of the two is asked.
 func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 	m, err := s.verified(manifestPath)
@@ -78,6 +79,9 @@ func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 		switch {
 		case p.SHA256 == m.SHA256:
 		case p.Manifest.Maker == m.Maker && p.Manifest.Name == m.Name:
+			if p.Why == nil && !follows(m.Version, p.Manifest.Version) {
+				return manifest.Manifest{}, fmt.Errorf("install plugin: %s %s is not certainly newer than %s, which is installed; remove that first if it is meant", m.Name, m.Version, p.Manifest.Version)
+			}
 			older = append(older, p)
 		case slices.ContainsFunc(p.Manifest.Kinds, func(k string) bool { return slices.Contains(m.Kinds, k) }):
 			return manifest.Manifest{}, fmt.Errorf("install plugin: %s %s speaks the same question; remove it first", p.Manifest.Name, p.Manifest.Version)
@@ -101,6 +105,16 @@ func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 		}
 	}
 	return m, nil
+}
+
+// follows reports whether a version is the same as another one or certainly newer. A signature does not age: who
+// brings an older version back may want what was mended since (H-033).
+func follows(version, before string) bool {
+	if version == before {
+		return true
+	}
+	from, err := list.ParseVersions(list.VersionsSpec{Compare: list.Dotted, From: before})
+	return err == nil && from.Contains(version) == list.Yes
 }
 
 // Remove takes the plugins of a name away, or the one of a hash. It returns how many.

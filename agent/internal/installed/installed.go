@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"primum/plugins/manifest"
 )
@@ -48,8 +49,9 @@ func Open(data string) (Store, error) {
 		if err != nil {
 			return Store{}, fmt.Errorf("open installed plugins: %w", err)
 		}
-		if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
-			return Store{}, fmt.Errorf("open installed plugins: %s is open to others; chmod 700 it, and look at what lies there first", path)
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ok || int(stat.Uid) != os.Geteuid() {
+			return Store{}, fmt.Errorf("open installed plugins: %s is open to others, or somebody else's; chown and chmod 700 it, and look at what lies there first", path)
 		}
 	}
 	return s, nil

@@ -131,6 +131,52 @@ func TestANewVersionTakesThePlaceOfTheOldOne(t *testing.T) {
 	}
 }
 
+// H-033: an older version was signed too, and what was mended since is why somebody brings it back.
+func TestAnOlderVersionDoesNotTakeThePlaceOfANewerOne(t *testing.T) {
+	for _, c := range []struct {
+		have, comes string
+		taken       bool
+	}{
+		{"1.10.0", "1.9.2", false}, {"2", "1.9", false}, {"1.2.3", "1.2.3-rc1", false}, {"v2.0", "1.9", false}, {"1.0", "0+git", false}, {"1.0-rc1", "1.0", false},
+		{"1.9.2", "1.10.0", true}, {"1.0", "1.0.1", true}, {"v1.2", "v1.3", true}, {"7f3a", "7f3a", true},
+	} {
+		_, s := open(t)
+		if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", c.have, "one", 1, "tcp.aldane.status"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := install(s, shipped(t, "status", c.comes, "two", 1, "tcp.aldane.status")); (err == nil) != c.taken {
+			t.Errorf("%s over %s: %v", c.comes, c.have, err)
+		}
+		want := c.have
+		if c.taken {
+			want = c.comes
+		}
+		if all, err := s.All(); err != nil || len(all) != 1 || all[0].Manifest.Version != want {
+			t.Errorf("%s over %s leaves %+v, %v", c.comes, c.have, all, err)
+		}
+		if _, err := s.Remove("status"); err != nil {
+			t.Fatal(err)
+		}
+		if err := install(s, shipped(t, "status", c.comes, "two", 1, "tcp.aldane.status")); err != nil {
+			t.Errorf("%s after %s was removed: %v", c.comes, c.have, err)
+		}
+	}
+}
+
+// A folder of somebody else's is open to them whatever its mode says.
+func TestAFolderOfAnotherOwnerIsNotRead(t *testing.T) {
+	for _, which := range []string{"plugins", "plugins/makers"} {
+		data, _ := open(t)
+		// Nobody else can give a folder away.
+		if err := os.Chown(filepath.Join(data, which), 65534, -1); (err == nil) != (os.Getuid() == 0) {
+			t.Fatal(err)
+		}
+		if _, err := installed.Open(data); (err == nil) != (os.Getuid() != 0) {
+			t.Errorf("%s: %v", which, err)
+		}
+	}
+}
+
 func TestWhatWasChangedOnTheDiskDoesNotStart(t *testing.T) {
 	data, s := open(t)
 	if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", "1", "one", 1, "tcp.aldane.status")),
