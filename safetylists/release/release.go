@@ -59,6 +59,10 @@ type Role struct {
 // ExpiredAt reports whether the release may no longer be used.
 func (r *Release) ExpiredAt(at time.Time) bool { return !at.Before(r.Expires) }
 
+// IssuedAfter reports whether the release was issued after a moment, by more than clocks differ. A clock that says
+// so was set back, and under it the release would not grow old.
+func (r *Release) IssuedAfter(at time.Time) bool { return r.Issued.After(at.Add(skew)) }
+
 // Open verifies a bundle against what was seen before, and compiles it. The memory that it returns is
 // to be kept, also beside an error: a newer root counts even where the rest of the bundle does not.
 func Open(b []byte, m Memory, at time.Time) (*Release, Memory, error) {

@@ -238,6 +238,8 @@ func (g *Guard) decide(t task.Task, at time.Time) (list.Decision, *list.Refusal)
 		return list.Decision{}, list.Refuse(list.NoList, "")
 	case rel.ExpiredAt(at):
 		return list.Decision{}, list.Refuse(list.ListExpired, "it ended on "+rel.Expires.Format(time.DateOnly))
+	case rel.IssuedAfter(at):
+		return list.Decision{}, list.Refuse(list.ClockSkew, "the safety list was issued at "+rel.Issued.UTC().Format(time.DateTime)+" UTC, and the agent's clock is not there yet")
 	case rel.Digest != t.ListDigest():
 		return list.Decision{}, list.Refuse(list.ListOther, "")
 	}

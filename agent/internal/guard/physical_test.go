@@ -133,6 +133,18 @@ func TestOneDeviceUnderTwoTagsIsOneDevice(t *testing.T) {
 	})
 }
 
+// H-014, H-018: a list that is in use was issued once. A clock from before that was set back, and under it the list
+// would not grow old.
+func TestAClockFromBeforeTheListBeginsNothing(t *testing.T) {
+	for back, want := range map[time.Duration]list.Reason{4 * time.Minute: "", 6 * time.Minute: list.ClockSkew, 8 * 24 * time.Hour: list.ClockSkew} {
+		h := newHouse(t, func(*list.Device) {})
+		h.papers.Release.Issued = h.papers.Now.Add(back)
+		if v := h.admit(0, h.papers.Now); reason(v) != want || (v.Ticket != nil) != (want == "") {
+			t.Errorf("%s before its issue: %+v", back, v)
+		}
+	}
+}
+
 // H-018, B3: a wall clock that is set between two beats neither opens an approved time nor goes on with a
 // lease that was measured on the clock before.
 func TestAClockThatIsSetBetweenTwoBeatsBeginsNothing(t *testing.T) {
