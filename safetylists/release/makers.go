@@ -19,6 +19,7 @@ const MakersPath = "makers.yaml"
 const (
 	makersSchema = "primum-makers/1"
 	maxMakers    = 1 << 20
+	maxNames     = 5000 // each is compared with each
 )
 
 // Maker is one manufacturer that speaks for itself: how its name is written, and the part of the tree
@@ -55,6 +56,13 @@ func ReadMakers(text []byte) ([]Maker, error) {
 	}
 	if f.Schema != makersSchema {
 		return nil, fmt.Errorf("%s: schema is %q; this program reads %s", MakersPath, f.Schema, makersSchema)
+	}
+	names := 0
+	for _, m := range f.Makers {
+		names += len(m.Spellings) + len(m.Arcs)
+	}
+	if len(f.Makers) > maxRoles || names > maxNames {
+		return nil, fmt.Errorf("%s: %d makers with %d spellings and arcs; it has at most %d and %d", MakersPath, len(f.Makers), names, maxRoles, maxNames)
 	}
 	for i, m := range f.Makers {
 		if err := m.check(); err != nil {
