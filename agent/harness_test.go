@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ import (
 	controlv1 "primum/proto/control/v1"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
+	"primum/safetylists/permit"
 )
 
 const community = "ward-7-read"
@@ -76,7 +78,17 @@ func newAgent(t *testing.T, p *papertest.Papers, bend func(*testAgent)) *testAge
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newAgentWith(t, p, builtins, bend)
+	return newAgentWith(t, p, needed(builtins, p), bend)
+}
+
+// needed leaves the probes that the plan asks through: each takes a process, and its start most of a test's time.
+func needed(builtins []pluginhost.Binary, p *papertest.Papers) (out []pluginhost.Binary) {
+	for _, b := range builtins {
+		if slices.ContainsFunc(p.Plan.Items, func(it permit.Item) bool { return strings.HasPrefix(string(it.Query.Kind()), b.Name+".") }) {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // newAgentWith is newAgent with other plugins.
