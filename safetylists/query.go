@@ -160,7 +160,7 @@ func checkUSM(s QuerySpec) error {
 			return fmt.Errorf("auth %q: version 3 needs one of %s", s.Auth, strings.Join(AuthProtocols(), " "))
 		}
 		if s.Privacy != "" && !slices.Contains(PrivacyProtocols(), s.Privacy) {
-			return fmt.Errorf("privacy %q: one of %s, or none", s.Privacy, strings.Join(PrivacyProtocols(), " "))
+			return fmt.Errorf("privacy %q: one of %s, or left out for none", s.Privacy, strings.Join(PrivacyProtocols(), " "))
 		}
 	default:
 		return fmt.Errorf("SNMP version %q: 1 or 3, or empty for 2c", s.SNMPVersion)
