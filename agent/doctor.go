@@ -29,7 +29,7 @@ func (c *doctorCommand) Run(e *env) error {
 	case confine.Full:
 		words = "A plugin has no network, no files and no other process in its reach."
 	case confine.Fallback:
-		words = "A plugin is held by Landlock and by a list of system calls, and not by namespaces."
+		words = "A plugin has no network, no files of ours and no program to start; this machine does not let it be shut off from other processes as well. All plugins start. For level full, allow unprivileged user namespaces."
 	case confine.None:
 		words = "A plugin is not confined. Only the built-in ones may start, and only with serve --builtin-without-sandbox."
 	default:
@@ -46,8 +46,8 @@ func (c *doctorCommand) Run(e *env) error {
 			fmt.Fprintf(e.out, "  not refused: %s\n", a.Name)
 		}
 	}
-	if p.Level() != confine.None {
-		fmt.Fprintf(e.out, "  %d of %d forbidden acts were tried and refused; a system call of another ABI kills.\n", refused, len(p.Acts()))
+	if p.Level() != confine.None && len(p.Acts()) > 0 {
+		fmt.Fprintf(e.out, "  %d of %d forbidden acts were tried and refused; one that tries to go round the check is ended.\n", refused, len(p.Acts()))
 	}
 	for _, why := range p.Why() {
 		fmt.Fprintf(e.out, "  no level %s\n", why)

@@ -55,6 +55,13 @@ func (f *File) Lint() []Finding {
 				add(facet + " still has a place to be filled in: " + text)
 			}
 		}
+		for i, e := range s.Evidence {
+			for name, text := range map[string]string{"kind": e.Kind, "title": e.Title, "publisher": e.Publisher, "document": e.Document, "address": e.Address, "says": e.Says, "provenance": e.Provenance} {
+				if strings.HasPrefix(text, "<") && strings.HasSuffix(text, ">") {
+					add(fmt.Sprintf("evidence %d: %s still has a place to be filled in: %s", i+1, name, text))
+				}
+			}
+		}
 		if !f.Lab && slices.ContainsFunc(s.Evidence, func(e Evidence) bool { return e.Address == "" }) {
 			add("evidence without an address: say where the document is")
 		}

@@ -41,6 +41,9 @@ type Store struct{ dir string }
 // which somebody else can write.
 func Open(data string) (Store, error) {
 	s := Store{filepath.Join(data, "plugins")}
+	if info, err := os.Stat(data); err != nil || !info.IsDir() { // a mistyped one is not made: somebody would believe the agent to have it
+		return Store{}, fmt.Errorf("open installed plugins: there is no directory %s; name the data directory of the agent", data)
+	}
 	if err := os.MkdirAll(filepath.Join(s.dir, makersDir), 0o700); err != nil {
 		return Store{}, fmt.Errorf("open installed plugins: %w", err)
 	}
@@ -85,12 +88,32 @@ func (s Store) All() ([]Plugin, error) {
 		if p.Why == nil && p.Manifest.SHA256 != p.SHA256 {
 			p.Why = errors.New("its manifest is for another binary")
 		}
+		if p.Why == nil {
+			p.Why = intact(p.Path, p.SHA256)
+		}
 		out = append(out, p)
 	}
 	slices.SortFunc(out, func(a, b Plugin) int {
 		return strings.Compare(a.Manifest.Name+hex.EncodeToString(a.SHA256[:]), b.Manifest.Name+hex.EncodeToString(b.SHA256[:]))
 	})
 	return out, nil
+}
+
+// intact tells a person before the start what the start itself holds against the hash once more.
+func intact(path string, want [sha256.Size]byte) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return errors.New("its binary is gone or cannot be read; install it again")
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Errorf("its binary cannot be read: %w", err)
+	}
+	if [sha256.Size]byte(h.Sum(nil)) != want {
+		return errors.New("its binary was changed since it was installed; find out by whom, then install it again")
+	}
+	return nil
 }
 
 // verified reads a manifest and holds it against the key of the maker that it names. What cannot be verified is

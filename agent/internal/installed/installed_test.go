@@ -220,3 +220,47 @@ func TestWhatWasChangedOnTheDiskDoesNotStart(t *testing.T) {
 		t.Error("a folder that others can write to is read")
 	}
 }
+
+// A technician hears before the start that a binary was changed or is gone, and a mistyped folder is not made.
+func TestTheListSaysWhatWillNotStart(t *testing.T) {
+	_, s := open(t)
+	if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", "1", "one", 1, "tcp.aldane.status"))); err != nil {
+		t.Fatal(err)
+	}
+	why := func() string {
+		all, err := s.All()
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if all[0].Why == nil {
+			return ""
+		}
+		return all[0].Why.Error()
+	}
+	if got := why(); got != "" {
+		t.Errorf("as it was installed: %s", got)
+	}
+	all, err := s.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(all[0].Path, 0o700), os.WriteFile(all[0].Path, []byte("another"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if got := why(); !strings.Contains(got, "was changed") {
+		t.Errorf("a changed binary: %q", got)
+	}
+	if err := os.Remove(all[0].Path); err != nil {
+		t.Fatal(err)
+	}
+	if got := why(); !strings.Contains(got, "gone") {
+		t.Errorf("no binary: %q", got)
+	}
+	mistyped := filepath.Join(t.TempDir(), "mistyped")
+	if _, err := installed.Open(mistyped); err == nil || !strings.Contains(err.Error(), "there is no directory") {
+		t.Errorf("a mistyped folder: %v", err)
+	}
+	if _, err := os.Stat(mistyped); err == nil {
+		t.Error("a mistyped folder was made")
+	}
+}
