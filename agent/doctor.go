@@ -49,6 +49,11 @@ func (c *doctorCommand) Run(e *env) error {
 	if p.Level() != confine.None && len(p.Acts()) > 0 {
 		fmt.Fprintf(e.out, "  %d of %d forbidden acts were tried and refused; one that tries to go round the check is ended.\n", refused, len(p.Acts()))
 	}
+	if groups := p.Groups(); groups != "" {
+		fmt.Fprintf(e.out, "  cgroups below %s: 64 MiB, a quarter of a processor and 32 tasks for each plugin.\n", groups)
+	} else {
+		fmt.Fprintf(e.out, "  no cgroups: %s. Limits of the process hold a plugin instead: 256 MiB of data, 32 threads, niceness 5.\n", p.NoGroups())
+	}
 	for _, why := range p.Why() {
 		fmt.Fprintf(e.out, "  no level %s\n", why)
 	}

@@ -277,7 +277,7 @@ func (p *Process) Close() error {
 		if place := p.run.place; place != nil {
 			closeErr = errors.Join(closeErr, place.Dir.Close())
 		}
-		p.closeErr = errors.Join(closeErr, os.RemoveAll(p.dir))
+		p.closeErr = errors.Join(closeErr, p.run.left, os.RemoveAll(p.dir))
 	})
 	return p.closeErr
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -50,6 +51,7 @@ type run struct {
 	killed  bool
 	why     error // the agent ended it for this
 	state   *os.ProcessState
+	left    error          // of its cgroup
 	place   *confine.Place // once it is confined
 	socket  string         // its name there
 	refused error
@@ -78,8 +80,15 @@ func (r *run) own(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	child, stdout, stderr, err := r.spawn()
+	group, err := r.proof.Group(filepath.Base(r.dir))
 	if err != nil {
+		_ = r.toHost.Close()
+		started <- fmt.Errorf("%w: %w", confine.ErrConfine, err)
+		return
+	}
+	child, stdout, stderr, err := r.spawn(group.Dir())
+	if err != nil {
+		_ = group.Close() // nothing ran in it
 		_ = r.toHost.Close()
 		started <- err
 		return
@@ -114,8 +123,9 @@ func (r *run) own(started chan<- error) {
 	r.alive = false
 	r.mu.Unlock()
 	state, _ := p.Wait()
+	left := group.Close()
 	r.mu.Lock()
-	r.state = state
+	r.state, r.left = state, left
 	r.mu.Unlock()
 
 	deadline := time.Now().Add(lastWordsWait)
@@ -127,7 +137,7 @@ func (r *run) own(started chan<- error) {
 }
 
 // spawn starts the verified copy with nothing of the agent's but two pipes.
-func (r *run) spawn() (_ *confine.Child, stdout, stderr *os.File, err error) {
+func (r *run) spawn(group *os.File) (_ *confine.Child, stdout, stderr *os.File, err error) {
 	var opened []*os.File
 	defer func() {
 		if err != nil {
@@ -154,7 +164,7 @@ func (r *run) spawn() (_ *confine.Child, stdout, stderr *os.File, err error) {
 	}
 	defer dir.Close()
 	child, err := confine.Launch(confine.Order{Level: r.proof.Level(), Program: r.proof.Program(), Name: r.name, Env: environment(r.env),
-		Image: r.image, Dir: dir, Stdout: outW, Stderr: errW})
+		Image: r.image, Dir: dir, Group: group, Stdout: outW, Stderr: errW})
 	return child, stdout, stderr, err
 }
 

@@ -26,6 +26,8 @@ type Proof struct {
 	program string
 	acts    []Act
 	why     []string
+	tree    *tree
+	noTree  string
 }
 
 // Level is the highest level of which everything was refused.
@@ -40,6 +42,17 @@ func (p Proof) Acts() []Act { return p.acts }
 // Why says of each higher level why the machine does not have it.
 func (p Proof) Why() []string { return p.why }
 
+// Groups is the cgroup below which each plugin gets one of its own, empty if there is none.
+func (p Proof) Groups() string {
+	if p.tree == nil {
+		return ""
+	}
+	return p.tree.base
+}
+
+// NoGroups says why plugins get no cgroup. Their limits and the process namespace hold them all the same.
+func (p Proof) NoGroups() string { return p.noTree }
+
 // proveTimeout bounds one child.
 const proveTimeout = 10 * time.Second
 
@@ -49,6 +62,11 @@ func Prove(ctx context.Context, program string) Proof { return ProveAtMost(ctx, 
 // ProveAtMost is Prove as if the machine had no higher level. It is for tests (the layout test says so).
 func ProveAtMost(ctx context.Context, program string, most Level) Proof {
 	p := Proof{program: program}
+	if t, err := ownTree(); err != nil {
+		p.noTree = err.Error()
+	} else {
+		p.tree = &t
+	}
 	levels := []Level{Full, Fallback, None}
 	for _, level := range levels[max(slices.Index(levels, most), 0):] {
 		acts, err := try(ctx, program, level)
@@ -59,6 +77,22 @@ func ProveAtMost(ctx context.Context, program string, most Level) Proof {
 		p.why = append(p.why, fmt.Sprintf("%s: %v", level, err))
 	}
 	return p
+}
+
+func ownTree() (tree, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return tree{}, err
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return tree{}, err
+	}
+	t, err := findTree(mounts, own)
+	if err != nil {
+		return tree{}, err
+	}
+	return t, t.ready()
 }
 
 // try starts a child at a level, and fails unless everything that the level refuses was refused.
