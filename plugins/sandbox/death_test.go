@@ -57,16 +57,3 @@ func TestPluginDiesWithTheAgent(t *testing.T) {
 		return errors.Is(unix.Kill(pid, 0), unix.ESRCH) || err != nil || strings.Contains(string(stat), ") Z ")
 	})
 }
-
-func BenchmarkStart(b *testing.B) {
-	s, _ := spec(b, "honest", "")
-	for b.Loop() {
-		p, err := sandbox.Start(b.Context(), s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := p.Close(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
