@@ -57,8 +57,26 @@ var buildOnce = sync.OnceValues(func() ([]pluginhost.Binary, error) {
 	return out, nil
 })
 
+// confiner is the small program that confines plugins; it starts faster than this one, which could do it too.
+const confiner = "PRIMUM_TEST_CONFINER"
+
 // proven is how well this machine confines plugins; tried once.
-var proven = sync.OnceValue(func() confine.Proof { return sandbox.Prove(context.Background(), "") })
+var proven = sync.OnceValue(func() confine.Proof {
+	path := os.Getenv(confiner)
+	if path == "" {
+		dir, err := os.MkdirTemp("", "primum-confine-")
+		if err != nil {
+			panic(err)
+		}
+		path = filepath.Join(dir, "primum-confine")
+		cmd := exec.Command("go", "build", "-o", path, "primum/plugins/sandbox/cmd/primum-confine")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v: %s", err, text))
+		}
+	}
+	return sandbox.Prove(context.Background(), path)
+})
 
 // testAgent is a whole agent but for the uplink: real journal, trust, guard, wire, and real plugin
 // processes.

@@ -236,7 +236,7 @@ func kill(t *testing.T, dir string, l life, newest uint64, heard func() int) uin
 		t.Fatal(err)
 	}
 	cmd := exec.Command(l.program)
-	cmd.Env = append(os.Environ(), victim+"="+path)
+	cmd.Env = append(os.Environ(), victim+"="+path, confiner+"="+proven().Program())
 	var said words
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {

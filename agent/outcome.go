@@ -123,6 +123,13 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 		}
 		return r
 	}
+	if s.End != wire.Complete && !s.MayEnd { // what it claims of a device that it did not hear out is kept nowhere (B11)
+		r.State, r.Detail = evidence.Unknown, "the probe gave its result before the conversation was complete"
+		if s.Messages == 0 && !s.Connected {
+			r.State, r.Reason = evidence.Refused, list.PluginFailed
+		}
+		return r
+	}
 	for _, f := range claim.Facts {
 		r.Facts = append(r.Facts, evidence.Fact(f))
 	}
@@ -132,10 +139,6 @@ func outcome(t task.Task, s wire.Summary, claim pluginhost.Result, runErr error)
 	r.Uptime = claim.Uptime
 	if r.Detail == "" {
 		r.Detail = claim.Detail
-	}
-	if s.End != wire.Complete && !s.MayEnd {
-		r.State, r.Detail = evidence.Unknown, "the probe gave its result before the conversation was complete"
-		return r
 	}
 	r.State = ended(t, s, claim.Status)
 	return r
