@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -274,4 +276,53 @@ func (h *testAgent) until(what string, ok func(evidence.Record) bool) {
 		}
 	}
 	h.t.Errorf("waited in vain for %s", what)
+}
+
+// A plugin that somebody kills in mid-question: the question has a named end, the fault its record, and the next
+// process is there.
+func TestAPluginKilledInMidQuestionCostsItsQuestion(t *testing.T) {
+	l := lie{"hang", 1, list.DICOMEcho, evidence.Unknown, list.PluginFailed, 1, pluginhost.Died}
+	dir, sum := laidDown(t, []lie{l})
+	device := glass(200)
+	h, err := lab.Start(t.Context(), lab.Config{Name: "killed", Community: community, Devices: []lab.DeviceConfig{device}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort(device.Address + ":11112"),
+		Question: `{kind: dicom.echo, port: "11112", calling_ae: PRIMUM}`, Condition: "  limits: {cap: 8s}\n"})
+	a := newAgentWith(t, p, []pluginhost.Binary{{Name: "liar", Path: filepath.Join(dir, l.name()), SHA256: sum, Trust: sandbox.BuiltIn}}, nil)
+	a.hand()
+	a.order(p.Permit(t, nil))
+	a.until("the first reply", func(r evidence.Record) bool { return r.Kind == evidence.Got })
+	killed := 0
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lines {
+		if b, err := os.ReadFile(path); err == nil && string(b) == l.name()+"\x00" {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			killed++
+		}
+	}
+	if got := a.outcome(); killed != 1 || got.State != l.state || got.Reason != l.reason || got.Messages != 1 {
+		t.Errorf("%d killed: %+v", killed, got)
+	}
+	l.noted(t, a, sum)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if seat, _ := a.plugins.Reserve(string(list.DICOMEcho)); seat != nil {
+			seat.Release()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("there is no next process")
+		}
+	}
+	if r := h.Report(); r.Totals.Harmed != 0 || r.Totals.UnapprovedBytes != 0 {
+		t.Errorf("%+v", r.Totals)
+	}
 }

@@ -114,44 +114,21 @@ func endings(dir string) []ending {
 	}
 }
 
-// hostileDir tells the test, when it is started again as somebody else, where the programs are.
-const hostileDir = "PRIMUM_TEST_HOSTILE"
-
-// buildHostile builds the plugin, and the small program that confines it, which starts faster than this one.
-func buildHostile(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv(hostileDir); dir != "" {
-		return dir
-	}
-	dir, err := os.MkdirTemp("", "hostile") // not t.TempDir: everybody has to reach it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-o", dir+"/", "./testdata/hostile", "./cmd/primum-confine")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return dir
-}
+// ordinary tells the test that it was started again as an ordinary user.
+const ordinary = "PRIMUM_TEST_ORDINARY"
 
 // H-005, H-007, H-008: each behaviour is run for real, as root and as an ordinary user, at both levels. Around it
 // stand listeners that nobody may reach, a secret that everybody could read, and tcpdump.
 func TestNothingThatAHostilePluginTriesReachesAnybody(t *testing.T) {
-	dir := buildHostile(t)
-	if os.Getenv(hostileDir) != "" {
-		misbehave(t, dir)
+	if os.Getenv(ordinary) != "" {
+		misbehave(t)
 		return
 	}
 	seen := capture(t)
-	t.Run("as it was started", func(t *testing.T) { misbehave(t, dir) })
+	t.Run("as it was started", misbehave)
 	if os.Getuid() == 0 {
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-		cmd.Env = append(os.Environ(), hostileDir+"="+dir, "TMPDIR=/tmp", "HOME=/nonexistent")
+		cmd.Env = append(os.Environ(), ordinary+"=1", "TMPDIR=/tmp", "HOME=/nonexistent")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Pdeathsig: syscall.SIGKILL}
 		out, err := cmd.CombinedOutput()
 		if err != nil || !bytes.Contains(out, []byte("behaviours as user 65534")) {
@@ -169,12 +146,12 @@ func TestNothingThatAHostilePluginTriesReachesAnybody(t *testing.T) {
 }
 
 // misbehave runs everything as the user of this process.
-func misbehave(t *testing.T, dir string) {
+func misbehave(t *testing.T) {
 	w := newWitness(t)
-	s := hostile(t, dir, w)
+	s := hostile(t, w)
 	n := 0
 	for _, level := range []confine.Level{confine.Full, confine.Fallback} {
-		s.Trust, s.Confinement = sandbox.Signed, provenBy(t, dir+"/primum-confine", level)
+		s.Trust, s.Confinement = sandbox.Signed, proven(t, level)
 		n += w.acts(t, s, level)
 		for _, e := range endings(w.dir) {
 			if level == confine.Fallback && e.fullOnly {
@@ -188,7 +165,7 @@ func misbehave(t *testing.T, dir string) {
 		n += 2
 	}
 	// Without confinement the directory holds what a plugin likes; only the kernel knows who listens (B5).
-	s.Trust, s.Confinement = sandbox.BuiltIn, provenBy(t, dir+"/primum-confine", confine.None)
+	s.Trust, s.Confinement = sandbox.BuiltIn, proven(t, confine.None)
 	link := ending{"handshake: a link to the socket of another process", "link", w.dir + "/victim", nil, "not the plugin's", false, true}
 	if os.Getuid() == 0 {
 		link.says = "no such socket" // the plugin is another user, and the kernel lets it make no such link
@@ -200,26 +177,26 @@ func misbehave(t *testing.T, dir string) {
 }
 
 // hostile is the plugin without confinement.
-func hostile(t *testing.T, dir string, w *witness) sandbox.Spec {
+func hostile(t *testing.T, w *witness) sandbox.Spec {
 	t.Helper()
-	b, err := os.ReadFile(dir + "/hostile")
+	b, err := os.ReadFile(program("hostile"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(b)
-	image, err := sandbox.Seal(dir+"/hostile", sum)
+	image, err := sandbox.Seal(program("hostile"), sum)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = image.Close() })
-	return sandbox.Spec{SHA256: sum, Image: image, Dir: w.sockets, Trust: sandbox.BuiltIn, Unconfined: true, Confinement: provenBy(t, dir+"/primum-confine", confine.None)}
+	return sandbox.Spec{SHA256: sum, Image: image, Dir: w.sockets, Trust: sandbox.BuiltIn, Unconfined: true, Confinement: proven(t, confine.None)}
 }
 
 // The witnesses are no use if they see nothing: without confinement the same plugin reaches each of them.
 func TestTheWitnessesSeeAPluginThatIsNotConfined(t *testing.T) {
 	seen := capture(t)
 	w := newWitness(t)
-	s, _ := as(hostile(t, buildHostile(t), w), "reach", w.dir)
+	s, _ := as(hostile(t, w), "reach", w.dir)
 	p, err := sandbox.Start(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

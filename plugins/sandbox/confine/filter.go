@@ -84,15 +84,19 @@ func assemble(arch uint32, rules []rule, missing []uint32) ([]bpf.RawInstruction
 	return raw, nil
 }
 
-// filter puts the list of system calls on this thread and on all others of the process. It cannot be
-// undone; exec keeps it.
-func filter(prog []bpf.RawInstruction) error {
+// forKernel is the filter as the kernel takes it.
+func forKernel(prog []bpf.RawInstruction) *unix.SockFprog {
 	raw := make([]unix.SockFilter, len(prog))
 	for i, p := range prog {
 		raw[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
 	}
-	f := unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}
-	n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&f)))
+	return &unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}
+}
+
+// filter puts the list of system calls on this thread and on all others of the process. It cannot be
+// undone; exec keeps it.
+func filter(f *unix.SockFprog) error {
+	n, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(f)))
 	switch {
 	case errno != 0:
 		return errno

@@ -107,7 +107,7 @@ func TestTheTreeIsTheOneAboveTheAgents(t *testing.T) {
 }
 
 func TestProveSaysWhetherThereAreGroups(t *testing.T) {
-	p := Prove(t.Context(), "")
+	p := Prove(t.Context(), os.Getenv(confiner))
 	if (p.Groups() == "") == (p.NoGroups() == "") {
 		t.Errorf("groups %q, and none because %q", p.Groups(), p.NoGroups())
 	}

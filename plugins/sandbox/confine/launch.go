@@ -90,7 +90,7 @@ func Launch(o Order) (_ *Child, err error) {
 	p, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(int(program.Fd())), []string{mark, string(o.Level), what, strconv.FormatUint(threads, 10), o.Name},
 		&os.ProcAttr{Env: o.Env, Files: files, Sys: attr(o)})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: start: %w", ErrConfine, err), status.Close())
+		return nil, errors.Join(fmt.Errorf("%w: start: %w%s", ErrConfine, err, hint(o.Level, err)), status.Close())
 	}
 	return &Child{p, status}, nil
 }
@@ -122,6 +122,17 @@ func or(f, other *os.File) *os.File {
 		return f
 	}
 	return other
+}
+
+// hint is what a person can do where a machine gives no user namespaces.
+func hint(level Level, err error) string {
+	switch {
+	case level == Full && errors.Is(err, unix.ENOSPC):
+		return " (no more user namespaces may be made: sysctl user.max_user_namespaces)"
+	case level == Full && errors.Is(err, unix.EPERM):
+		return " (this user gets no user namespaces: sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns, or the limits of a container)"
+	}
+	return ""
 }
 
 // attr is what the kernel is asked for before the first instruction of the child.

@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"unsafe"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,11 +83,13 @@ func become(level Level, try bool, threads uint64, name string, env []string) er
 	if n, err := unix.Read(fdStatus, make([]byte, 1)); n != 1 || err != nil {
 		return fmt.Errorf("the agent gave no leave: %w", errors.Join(err, ErrConfine))
 	}
-	var prog []bpf.RawInstruction
+	var list *unix.SockFprog
 	if level != None {
-		if prog, err = program(os.Getpid()); err != nil {
+		prog, err := program(os.Getpid())
+		if err != nil {
 			return err
 		}
+		list = forKernel(prog)
 	}
 	if err := unix.Dup3(fdImage, imageFD, unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("hold image: %w", err)
@@ -101,14 +102,14 @@ func become(level Level, try bool, threads uint64, name string, env []string) er
 	}
 	if level != None {
 		if err := landlock(dir); err != nil {
-			return fmt.Errorf("landlock: %w", err)
+			return fmt.Errorf("landlock (Linux 5.13 or newer, with landlock among its security modules): %w", err)
 		}
 	}
 	if err := limit(threads); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}
 	if level != None {
-		if err := filter(prog); err != nil {
+		if err := filter(list); err != nil {
 			return fmt.Errorf("filter system calls: %w", err)
 		}
 	}
