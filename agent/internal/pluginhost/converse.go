@@ -102,11 +102,24 @@ func (s *Seat) converse(ctx context.Context, start *probev1.Start, w Wire) (Resu
 	return Result{}, &Fault{Flooded, fmt.Sprintf("%d frames and no result", maxFrames)}
 }
 
-var errStep = errors.New("no frame in time")
+var (
+	errStep  = errors.New("no frame in time")
+	errStall = errors.New("the machine stood still")
+)
+
+// overdue says whose fault it is that a frame did not come: a timer that is itself late tells of a machine that
+// stood still, as one that is moved to another host does, and every plugin on it would count as hung.
+func overdue(after time.Duration) error {
+	if after > stepTime+stallTime {
+		return errStall
+	}
+	return errStep
+}
 
 // step hands the plugin one frame and hears its next one.
 func (s *Seat) step(ctx context.Context, cancel context.CancelCauseFunc, stream probev1.Probe_RunClient, frame *probev1.HostFrame) (*probev1.PluginFrame, error) {
-	timer := time.AfterFunc(stepTime, func() { cancel(errStep) })
+	began := time.Now()
+	timer := time.AfterFunc(stepTime, func() { cancel(overdue(time.Since(began))) })
 	defer timer.Stop()
 	err := stream.Send(frame)
 	var got *probev1.PluginFrame

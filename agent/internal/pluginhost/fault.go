@@ -40,6 +40,10 @@ const (
 	faultTime   = time.Hour
 	// stepTime is how long a plugin may take for one frame. It computes; it waits for nothing.
 	stepTime = 3 * time.Second
+	// stallTime is how late the agent's own timer may be.
+	stallTime = 500 * time.Millisecond
+	// burstTime is within how long faults count as one: what ends three processes at once is one event.
+	burstTime = time.Second
 	// deathTime is how long the end of a process may take to show after the end of its stream.
 	deathTime = 500 * time.Millisecond
 )

@@ -494,3 +494,26 @@ func TestASignedPluginSpeaksWhatItsMakerSignedAndNothingOfAnothers(t *testing.T)
 		})
 	}
 }
+
+func TestFaultsOfOneMomentCountAsOneButForABreach(t *testing.T) {
+	inWorld(t, []string{"send", "die"}, func(w *world) {
+		seats := []*Seat{w.seat(), w.seat(), w.seat(), w.seat()}
+		for _, s := range seats {
+			_, _ = s.Run(w.t.Context(), &probev1.Start{}, wire{}) // each has its fault
+		}
+		if want := "FAULTED DIED, FAULTED DIED, FAULTED DIED, FAULTED DIED"; w.kinds() != want {
+			t.Errorf("noted %q", w.kinds())
+		}
+		if _, err := w.seat().Run(w.t.Context(), &probev1.Start{}, wire{breach: true}); err == nil || !strings.Contains(w.kinds(), Aside) {
+			t.Errorf("%v, noted %q", err, w.kinds())
+		}
+	})
+}
+
+func TestAMachineThatStoodStillIsNoFaultOfAPlugin(t *testing.T) {
+	for after, want := range map[time.Duration]error{stepTime: errStep, stepTime + stallTime: errStep, stepTime + stallTime + 1: errStall, time.Hour: errStall} {
+		if got := overdue(after); got != want {
+			t.Errorf("after %s: %v", after, got)
+		}
+	}
+}

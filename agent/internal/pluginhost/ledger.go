@@ -67,6 +67,9 @@ func (e entry) add(name string, f *Fault, now time.Time) (_ entry, bars bool) {
 			counted = append(counted, p)
 		}
 	}
+	if n := len(counted); n > 0 && now.Sub(counted[n-1].At) < burstTime {
+		counted = counted[:n-1]
+	}
 	e.Plugin, e.Faults = name, append(counted, past{now.UTC(), f.Kind, f.Detail})
 	switch {
 	case e.Barred != "":
