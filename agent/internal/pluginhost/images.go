@@ -24,7 +24,7 @@ func (i *images) seal(b Binary) (*sandbox.Image, error) {
 	}
 	image, err := sandbox.Seal(b.Path, b.SHA256)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", sandbox.ErrNotRun, err)
+		return nil, fmt.Errorf("%w: %s: %w", sandbox.ErrNotRun, b.Path, err)
 	}
 	i.of[b.SHA256] = image
 	return image, nil

@@ -68,7 +68,10 @@ func (p *plugin) begin(ctx context.Context) error {
 		p.host.cfg.Log.Error("plugin is put aside; primum-agent plugin clear lifts it", "plugin", p.binary.Name, "why", p.entry.Barred)
 		return nil
 	}
-	return p.start(ctx)
+	if err := p.start(ctx); err != nil {
+		return fmt.Errorf("start plugin %s: %w", p.binary.Name, err)
+	}
+	return nil
 }
 
 // leaveOut keeps the plugin from starting until the agent starts again.
