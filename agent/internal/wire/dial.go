@@ -35,10 +35,11 @@ type Dialer struct {
 
 // Times after a conversation (G5, G6, DESIGN 6.14).
 const (
-	lateUDP  = 30 * time.Second // after a timeout: a late reply must not meet a closed port
-	afterUDP = 2 * time.Second  // after an answer: a repeated reply must not either
-	drainTCP = 30 * time.Second
-	maxDrain = 64 << 10
+	lateUDP   = 30 * time.Second // after a timeout: a late reply must not meet a closed port
+	afterUDP  = 2 * time.Second  // after an answer: a repeated reply must not either
+	drainTCP  = 30 * time.Second
+	beforeFIN = 10 * time.Millisecond
+	maxDrain  = 64 << 10
 )
 
 func (d *Dialer) now() time.Time {
@@ -167,10 +168,6 @@ func (c *Conversation) Close() {
 	if c.tls != nil && c.conn.SetDeadline(c.d.now().Add(time.Second)) == nil {
 		_ = c.tls.CloseWrite() // close_notify; the error is the device's, as below
 	}
-	if tcp, ok := c.conn.(*net.TCPConn); ok {
-		// The error is the device's: it has closed before us.
-		_ = tcp.CloseWrite()
-	}
 	c.d.leave(c.conn, drainTCP)
 }
 
@@ -210,6 +207,12 @@ func (d *Dialer) leave(conn net.Conn, wait time.Duration) {
 			defer d.mu.Unlock()
 			delete(d.lingers, conn)
 		}()
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			// A device that closes first is told so by our kernel. If our FIN passes that acknowledgment, the device
+			// acknowledges once more, to a connection that is gone here: the kernel would answer with a reset (G5).
+			time.Sleep(beforeFIN)
+			_ = tcp.CloseWrite() // the error is the device's: it has closed before us
+		}
 		if err := conn.SetReadDeadline(time.Now().Add(wait)); err == nil {
 			drain(conn)
 		}
