@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"primum/controller/internal/distress"
 	"primum/controller/internal/enroll"
 	"primum/controller/internal/hold"
 	"primum/controller/internal/ingest"
@@ -148,6 +149,9 @@ func (ses *session) serve(ctx context.Context, in <-chan *fromAgent) error {
 	defer tick.Stop()
 	quiet := time.NewTimer(silence)
 	defer quiet.Stop()
+	if err := ses.weigh(ctx); err != nil { // what a controller that ended in between left
+		return err
+	}
 	if err := ses.resume(ctx); err != nil {
 		return err
 	}
@@ -176,6 +180,12 @@ func (ses *session) serve(ctx context.Context, in <-chan *fromAgent) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// weigh looks whether what is known of distress holds a model.
+func (ses *session) weigh(ctx context.Context) error {
+	w := distress.Watch{Store: ses.Store, Bell: ses.Bell, Now: ses.Now, Log: ses.Log}
+	return w.Look(ctx)
 }
 
 // resume settles what earlier sessions left, once the journal has told all that it knew at Hello.
@@ -208,6 +218,10 @@ func (ses *session) hear(ctx context.Context, m *fromAgent) error {
 		return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Lease{Lease: l}})
 	case *controlv1.AgentMessage_RecordBatch:
 		if err := ses.intake.Take(ctx, k.RecordBatch, now); err != nil {
+			return err
+		}
+		// before any more work goes out: a second case of a model is the last (G10)
+		if err := ses.weigh(ctx); err != nil {
 			return err
 		}
 		ses.Bell.Ring()

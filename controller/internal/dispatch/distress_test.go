@@ -1,0 +1,105 @@
+package dispatch
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"primum/controller/internal/store"
+	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+	"primum/safetylists/permit"
+)
+
+// asked has an agent's session with three devices of one model under way.
+func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
+	t.Helper()
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := permit.Plan{ID: "plans/1", Site: "demo", Caller: "windows/w", Opens: now, Closes: now.Add(time.Hour), Made: now, Refusals: []permit.PlanRefusal{}}
+	run := store.Run{Name: "r", Plan: "1", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 3}
+	var tasks []store.Task
+	var sendings []store.Sending
+	for i := range 3 {
+		tag := fmt.Sprintf("10-%d", i)
+		p.Items = append(p.Items, permit.Item{Query: q, Device: list.Device{ID: tag, Address: netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", i+1)),
+			Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Dräger", Model: "Delta"}}}})
+		tasks = append(tasks, store.Task{Run: "r", Item: i, Device: tag, Kind: string(q.Kind()), Question: q.String(), State: "QUEUED"})
+		sendings = append(sendings, store.Sending{Item: i, Permit: fmt.Sprintf("p%d", i)})
+	}
+	doc, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(doc)
+	kept := store.Plan{Name: "1", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, Digest: digest[:], List: p.List[:], Document: doc, State: store.Approved}
+	if err := s.Store.Fire(t.Context(), run, tasks, &kept, nil, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: epoch}, sendings, now); err != nil {
+		t.Fatal(err)
+	}
+	var head evidence.Head
+	tell := func(r evidence.Record) {
+		r = head.Next(r)
+		raw, _, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, head, err = head.Follow(raw); err != nil {
+			t.Fatal(err)
+		}
+		st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("0123456789abcdef"), FirstSeq: head.Seq, Records: [][]byte{raw}}}}
+	}
+	tell(evidence.Record{At: now, Kind: evidence.Begun, Incarnation: "30313233343536373839616263646566"})
+	for i := range 2 {
+		tell(evidence.Record{At: now, Kind: evidence.Outcome, Order: "orders/1", Ordinal: uint32(i), Permit: fmt.Sprintf("p%d", i), Device: tasks[i].Device,
+			Result: &evidence.Result{State: evidence.Distress, Detail: "it fell silent", Messages: 1, Asked: now}})
+	}
+}
+
+// G10, DESIGN 6.6: after the second device of a model was in distress, every agent holds the model, at once and
+// without anybody's doing; the first changes nothing for the others.
+func TestTheSecondDistressOfAModelReachesTheAgentsAsAHold(t *testing.T) {
+	s, _ := service(t)
+	other, otherEnded := live(t, s, enrolled(t, s, "ward"), 0)
+	st, ended := live(t, s, enrolled(t, s, "icu"), 0)
+	asked(t, s, st, 1)
+	for name, agent := range map[string]struct {
+		*stream
+		ended <-chan error
+	}{"icu": {st, ended}, "ward": {other, otherEnded}} {
+		for held, over := false, time.After(5*time.Second); !held; {
+			select {
+			case m := <-agent.out:
+				for _, h := range m.GetHoldState().GetHolds() {
+					held = h.GetKind() == controlv1.HoldScope_KIND_MODEL && h.GetValue() == "Dräger/Delta"
+				}
+			case err := <-agent.ended:
+				t.Fatal(name, err)
+			case <-over:
+				t.Fatalf("%s heard of no hold", name)
+			}
+		}
+	}
+	_, holds, err := s.Store.HoldsInForce(t.Context())
+	if err != nil || len(holds) != 1 || holds[0].PlacedBy != "controller" || holds[0].Version != 1 {
+		t.Errorf("%+v %v", holds, err)
+	}
+	if err := s.Store.LiftHold(t.Context(), holds[0].ID, "a", "looked at both", store.Audit{At: time.Now(), Actor: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	ses := &session{Service: s}
+	if err := ses.weigh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, holds, err := s.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 0 {
+		t.Errorf("a hold that was lifted came again for the same cases: %+v %v", holds, err)
+	}
+}
