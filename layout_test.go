@@ -325,8 +325,8 @@ func TestEveryHazardNamesItsControlAndATestThatExists(t *testing.T) {
 			}
 		}
 	}
-	if n != 36 {
-		t.Errorf("%d hazards, want 36", n)
+	if n < 36 { // those of WIRE-RULES 5.2; none goes away
+		t.Errorf("%d hazards, want 36 or more", n)
 	}
 }
 
