@@ -111,6 +111,7 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		a.log.Info("agent ended")
 	}()
+	a.lookStop() // before there is any work
 	if cfg.List != "" {
 		if err := a.carriedIn(cfg.List); err != nil {
 			return err
@@ -138,12 +139,13 @@ func (a *Agent) carriedIn(path string) error {
 	return nil
 }
 
-// serve owns the loops: uplink, worker, and renewal of the certificate.
+// serve owns the loops: uplink, worker, renewal of the certificate, and the stop of the site.
 func (a *Agent) serve(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() { a.work(workCtx) })
 	worker.Go(func() { a.keepIdentity(workCtx) })
+	worker.Go(func() { a.watchStop(workCtx) })
 	link := uplink.Config{Address: a.id.Controller, Boot: bootTime, Log: a.log,
 		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
 	var err error

@@ -146,6 +146,7 @@ func newAgentWith(t *testing.T, p *papertest.Papers, plugins []pluginhost.Binary
 	ctx, cancel := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() { a.work(ctx) })
+	worker.Go(func() { a.watchStop(ctx) })
 	h.stop = sync.OnceFunc(func() {
 		cancel()
 		worker.Wait()

@@ -20,6 +20,8 @@ import (
 type commandLine struct {
 	Enroll  enrollCommand  `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
 	Serve   serveCommand   `cmd:"" help:"Run the agent until it is told to end."`
+	Stop    stopCommand    `cmd:"" help:"Stop this agent at once, without a controller; it stays stopped over restarts."`
+	Resume  resumeCommand  `cmd:"" help:"End the stop of this site. Holds of the controller stay."`
 	Doctor  doctorCommand  `cmd:"" help:"Try how well this machine confines plugins, and say what is missing."`
 	Plugin  pluginCommand  `cmd:"" help:"Install plugins of other makers, by their signature."`
 	Version versionCommand `cmd:"" help:"Print the version."`

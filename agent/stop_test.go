@@ -191,7 +191,8 @@ func TestAHoldEndsAWaitingConversationWithinASecond(t *testing.T) {
 			h.hold(1, &controlv1.HoldScope{Name: "holds/1", Kind: controlv1.HoldScope_KIND_ALL, Reason: "made for a test"})
 			h.lease(time.Minute)
 		}, list.Held},
-		"without a lease": {`{kind: dicom.echo, port: "11118", calling_ae: PRIMUM}`, "\x07", func(h *testAgent) { h.guard.DropLease() }, list.NoLease},
+		"stopped at the site": {`{kind: dicom.echo, port: "11118", calling_ae: PRIMUM}`, "\x07", func(h *testAgent) { h.speak("stop") }, list.Held},
+		"without a lease":     {`{kind: dicom.echo, port: "11118", calling_ae: PRIMUM}`, "\x07", func(h *testAgent) { h.guard.DropLease() }, list.NoLease},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended := make(chan time.Time, 1)

@@ -34,16 +34,18 @@ type Kind string
 
 // The kinds.
 const (
-	Begun    Kind = "begun"    // first record of a journal; names its incarnation
-	Session  Kind = "session"  // an epoch was accepted
-	Received Kind = "received" // a work order with its permits
-	Started  Kind = "started"  // a permit was consumed: from here on a byte may have been sent
-	Sent     Kind = "sent"     // one message, after its last octet
-	Got      Kind = "got"      // one reply
-	Outcome  Kind = "outcome"  // the end of one task
-	HoldSeen Kind = "hold"     // a hold version came into force
-	ListSeen Kind = "list"     // a list release came into use
-	Cleared  Kind = "cleared"  // a person cleared a quarantined device
+	Begun    Kind = "begun"     // first record of a journal; names its incarnation
+	Session  Kind = "session"   // an epoch was accepted
+	Received Kind = "received"  // a work order with its permits
+	Started  Kind = "started"   // a permit was consumed: from here on a byte may have been sent
+	Sent     Kind = "sent"      // one message, after its last octet
+	Got      Kind = "got"       // one reply
+	Outcome  Kind = "outcome"   // the end of one task
+	HoldSeen Kind = "hold"      // a hold version came into force
+	ListSeen Kind = "list"      // a list release came into use
+	Cleared  Kind = "cleared"   // a person cleared a quarantined device
+	SiteStop Kind = "site_stop" // a person at the site stopped this agent
+	SiteGo   Kind = "site_go"   // a person at the site let it ask again
 
 	PluginFault   Kind = "plugin_fault"   // a plugin failed: died, hung, flooded, broke its contract, proposed what nobody approved
 	PluginBarred  Kind = "plugin_barred"  // this version of a plugin was put aside on this agent

@@ -108,6 +108,8 @@ func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
 	switch {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
+	case g.mem.site.stopped:
+		return list.Refuse(list.Held, "stopped at the site: "+g.mem.site.why)
 	case !g.holdsKnown || g.lease.Until <= g.boot():
 		return list.Refuse(list.NoLease, "")
 	case g.lease.HoldVersion > g.mem.holdVersion, begins && g.lease.HoldVersion < g.mem.holdVersion:

@@ -20,6 +20,14 @@ type memory struct {
 	refused     map[string]bool   // credentials that a device did not take (S4)
 	holdVersion uint64
 	epoch       uint64
+	site        siteWord
+}
+
+// siteWord is the newest word of a person at the site: whether this agent asks at all.
+type siteWord struct {
+	stopped bool
+	why     string
+	at      time.Time
 }
 
 // askedKept is longer than any budget looks back.
@@ -59,6 +67,11 @@ func (m *memory) note(r evidence.Record) {
 		m.epoch = max(m.epoch, r.Epoch)
 	case evidence.HoldSeen:
 		m.holdVersion = max(m.holdVersion, r.Version)
+	case evidence.SiteStop, evidence.SiteGo:
+		if r.At.Before(m.site.at) {
+			return
+		}
+		m.site = siteWord{r.Kind == evidence.SiteStop, r.Words, r.At}
 	case evidence.Started:
 		m.used[r.Permit] = true
 		m.open[r.Permit] = started{r, gap}
@@ -170,6 +183,20 @@ func (m *memory) askedSince(caller string, since time.Time) int {
 		}
 	}
 	return n
+}
+
+// SiteStop says whether the site has stopped this agent, and when its newest word was given.
+func (g *Guard) SiteStop() (stopped bool, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mem.site.stopped, g.mem.site.at
+}
+
+// StopHere stops everything until a later record lets it go on; the word may not be in the journal yet.
+func (g *Guard) StopHere(why string, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mem.site = siteWord{true, why, at}
 }
 
 // ClosePast ends what a journal that was put aside left open: its outcome belongs to that journal. Gaps,
