@@ -73,6 +73,7 @@ func rules() []rule {
 		{"primum/controller/internal/identity", []string{"net", "database/sql"}, nil},
 		{"primum/controller/internal/inventory", nil, []string{"net"}},
 		{"primum/controller/internal/hold", nil, []string{"net"}},
+		{"primum/controller/internal/wave", pure, []string{"os", "log", "primum"}},
 		{"primum/controller/internal/distress", nil, []string{"net", "primum/controller/internal/dispatch"}},
 		{"primum/controller/internal/report", nil, []string{"net"}},
 		{"primum/controller/internal/approve", nil, []string{"primum/controller/internal/dispatch"}},

@@ -340,6 +340,28 @@ func TestASitesOwnAllowanceTakesTwoSignaturesAndBeatsNoDenial(t *testing.T) {
 	}
 }
 
+// DESIGN 6.9: how long a wave is watched is the site's; seconds are for the laboratory.
+func TestASiteSaysHowLongAWaveIsWatched(t *testing.T) {
+	for _, c := range []struct {
+		policy, watch string
+		want          time.Duration // 0: refused
+	}{
+		{"real", "", time.Hour}, {"real", "10m", 10 * time.Minute}, {"real", "168h", 168 * time.Hour},
+		{"real", "9m59s", 0}, {"real", "0s", 0}, {"real", "-1h", 0}, {"real", "169h", 0}, {"real", "soon", 0},
+		{"lab", "", time.Second}, {"lab", "2s", 2 * time.Second}, {"lab", "999ms", 0},
+	} {
+		more := ""
+		if c.watch != "" {
+			more = fmt.Sprintf("wave_watch: %q\n", c.watch)
+		}
+		text, _ := siteText(t, more)
+		s, err := LoadSite([]byte(strings.Replace(text, "policy: real", "policy: "+c.policy, 1)), nil)
+		if (err != nil) != (c.want == 0) || err == nil && s.Watch() != c.want || err != nil && !strings.Contains(err.Error(), "wave_watch") {
+			t.Errorf("%s %q: %s %v", c.policy, c.watch, s.Watch(), err)
+		}
+	}
+}
+
 func TestASiteTightensAndNeverLoosens(t *testing.T) {
 	files := []*File{velaFile(t, velaAllow)}
 	limits := func(more string) Limits {

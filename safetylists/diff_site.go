@@ -47,6 +47,13 @@ func diffSites(before, after *List) []Change {
 		}
 		add(siteFile, sense, "signatures that a plan needs were %d, are %d", was.MinApprovers, is.MinApprovers)
 	}
+	if was.WaveWatch != is.WaveWatch {
+		sense := Wider
+		if is.Watch() > was.Watch() {
+			sense = Narrower
+		}
+		add(siteFile, sense, "the watch of a wave was %s, is %s", was.Watch(), is.Watch())
+	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(was.Approvers)), slices.Collect(maps.Keys(is.Approvers)))))) {
 		old, now := was.Approvers[name], is.Approvers[name]
 		switch {

@@ -72,6 +72,8 @@ func TestDiffSaysWhatASiteAllowsThatItDidNot(t *testing.T) {
 		{"another facility", site(), site(func(s *Site) { s.Facility = "G" }), []Change{{"site file", Wider, "facility was F, is G"}}},
 		{"fewer signatures", site(func(s *Site) { s.MinApprovers = 2 }), site(), []Change{{"site file", Wider, "signatures that a plan needs were 2, are 1"}}},
 		{"more signatures", site(), site(func(s *Site) { s.MinApprovers = 2 }), []Change{{"site file", Narrower, "signatures that a plan needs were 1, are 2"}}},
+		{"a longer watch", site(), site(func(s *Site) { s.WaveWatch = 2 * time.Hour }), []Change{{"site file", Narrower, "the watch of a wave was 1h0m0s, is 2h0m0s"}}},
+		{"a shorter watch", site(), site(func(s *Site) { s.WaveWatch = 20 * time.Minute }), []Change{{"site file", Wider, "the watch of a wave was 1h0m0s, is 20m0s"}}},
 		{"another person, another key", site(func(s *Site) { s.Approvers["C"] = key }), site(func(s *Site) { s.Approvers = map[string][]byte{"A": other, "B": key} }), []Change{
 			{"site file", Wider, "A signs plans with another key"}, {"site file", Wider, "B may sign plans now"}, {"site file", Narrower, "C may no longer sign plans"}}},
 		{"other tightenings", site(func(s *Site) { s.Tighten = []Tightening{{"", nil, Limits{Rest: 48 * time.Hour}}} }),

@@ -18,6 +18,7 @@ type siteSpec struct {
 	Facility     string          `yaml:"facility"`
 	Policy       Policy          `yaml:"policy"`
 	MinApprovers int             `yaml:"min_approvers"`
+	WaveWatch    string          `yaml:"wave_watch,omitempty"` // how long each wave of a new question is watched before the next
 	Approvers    []approverSpec  `yaml:"approvers"`
 	SignOffs     []signOffSpec   `yaml:"sign_offs"`
 	Tighten      []tightenSpec   `yaml:"tighten,omitempty"`
@@ -65,6 +66,10 @@ func LoadSite(text []byte, files []*File) (Site, error) {
 		return Site{}, fmt.Errorf("site file: name, min_approvers of at least 1 and as many approvers are required")
 	}
 	s := Site{Name: spec.Name, Facility: spec.Facility, Policy: spec.Policy, MinApprovers: spec.MinApprovers, Approvers: map[string][]byte{}}
+	var err error
+	if s.WaveWatch, err = spec.watch(); err != nil {
+		return Site{}, err
+	}
 	keys := map[string]string{}
 	for _, a := range spec.Approvers {
 		b, err := base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(a.Key, "primum-public-key:"))
@@ -97,6 +102,40 @@ func LoadSite(text []byte, files []*File) (Site, error) {
 		s.SignOffs = append(s.SignOffs, parsed)
 	}
 	return s, nil
+}
+
+// The bounds of a wave's watch (DESIGN 6.9): seconds are for the laboratory.
+const (
+	leastWatch   = 10 * time.Minute
+	mostWatch    = 7 * 24 * time.Hour
+	defaultWatch = time.Hour
+	labWatch     = time.Second
+)
+
+// Watch is how long each wave of a question that is new to a model is watched before the next begins.
+func (s Site) Watch() time.Duration {
+	switch {
+	case s.WaveWatch > 0:
+		return s.WaveWatch
+	case s.Policy == Lab:
+		return labWatch
+	}
+	return defaultWatch
+}
+
+func (spec siteSpec) watch() (time.Duration, error) {
+	if spec.WaveWatch == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(spec.WaveWatch)
+	least := leastWatch
+	if spec.Policy == Lab {
+		least = labWatch
+	}
+	if err != nil || d < least || d > mostWatch {
+		return 0, fmt.Errorf("site file: wave_watch: %q is not a time from %s to %s", spec.WaveWatch, least, mostWatch)
+	}
+	return d, nil
 }
 
 // own reads the site's own statements and tightenings.

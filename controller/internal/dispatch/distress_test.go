@@ -14,8 +14,27 @@ import (
 	"primum/safetylists/permit"
 )
 
-// asked has an agent's session with three devices of one model under way.
-func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
+// journal is that of an agent: each record that it is given is handed on as a batch.
+func journal(t *testing.T, hand func(*controlv1.RecordBatch)) func(evidence.Record) {
+	t.Helper()
+	var head evidence.Head
+	tell := func(r evidence.Record) {
+		t.Helper()
+		raw, _, err := head.Next(r).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, head, err = head.Follow(raw); err != nil {
+			t.Fatal(err)
+		}
+		hand(&controlv1.RecordBatch{Incarnation: []byte("0123456789abcdef"), FirstSeq: head.Seq, Records: [][]byte{raw}})
+	}
+	tell(evidence.Record{At: time.Now(), Kind: evidence.Begun, Incarnation: "30313233343536373839616263646566"})
+	return tell
+}
+
+// devices fires a run of one question to a number of devices of one model, and returns its plan.
+func devices(t *testing.T, s *Service, n int) permit.Plan {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
@@ -23,15 +42,13 @@ func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
 		t.Fatal(err)
 	}
 	p := permit.Plan{ID: "plans/1", Site: "demo", Caller: "windows/w", Opens: now, Closes: now.Add(time.Hour), Made: now, Refusals: []permit.PlanRefusal{}}
-	run := store.Run{Name: "r", Plan: "1", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 3}
+	run := store.Run{Name: "r", Plan: "1", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: n}
 	var tasks []store.Task
-	var sendings []store.Sending
-	for i := range 3 {
+	for i := range n {
 		tag := fmt.Sprintf("10-%d", i)
 		p.Items = append(p.Items, permit.Item{Query: q, Device: list.Device{ID: tag, Address: netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", i+1)),
 			Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Dräger", Model: "Delta"}}}})
 		tasks = append(tasks, store.Task{Run: "r", Item: i, Device: tag, Kind: string(q.Kind()), Question: q.String(), State: "QUEUED"})
-		sendings = append(sendings, store.Sending{Item: i, Permit: fmt.Sprintf("p%d", i)})
 	}
 	doc, err := p.Encode()
 	if err != nil {
@@ -42,24 +59,23 @@ func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
 	if err := s.Store.Fire(t.Context(), run, tasks, &kept, nil, store.Audit{At: now, Actor: "test"}); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// asked has an agent's session with three devices of one model under way.
+func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
+	t.Helper()
+	now := time.Now()
+	p := devices(t, s, 3)
+	sendings := []store.Sending{{Item: 0, Permit: "p0"}, {Item: 1, Permit: "p1"}, {Item: 2, Permit: "p2"}}
 	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: epoch}, sendings, now); err != nil {
 		t.Fatal(err)
 	}
-	var head evidence.Head
-	tell := func(r evidence.Record) {
-		r = head.Next(r)
-		raw, _, err := r.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, head, err = head.Follow(raw); err != nil {
-			t.Fatal(err)
-		}
-		st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("0123456789abcdef"), FirstSeq: head.Seq, Records: [][]byte{raw}}}}
-	}
-	tell(evidence.Record{At: now, Kind: evidence.Begun, Incarnation: "30313233343536373839616263646566"})
+	tell := journal(t, func(b *controlv1.RecordBatch) {
+		st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: b}}
+	})
 	for i := range 2 {
-		tell(evidence.Record{At: now, Kind: evidence.Outcome, Order: "orders/1", Ordinal: uint32(i), Permit: fmt.Sprintf("p%d", i), Device: tasks[i].Device,
+		tell(evidence.Record{At: now, Kind: evidence.Outcome, Order: "orders/1", Ordinal: uint32(i), Permit: fmt.Sprintf("p%d", i), Device: p.Items[i].Device.ID,
 			Result: &evidence.Result{State: evidence.Distress, Detail: "it fell silent", Messages: 1, Asked: now}})
 	}
 }

@@ -147,6 +147,10 @@ type loaded struct {
 	digest   permit.Digest
 	plan     permit.Plan
 	leave    approve.Leave
+
+	members []member // an item's wave
+	proven  map[string]bool
+	said    map[string]string // wave to why it waits
 }
 
 func (ses *session) load(ctx context.Context, name string) (*loaded, error) {
@@ -157,7 +161,7 @@ func (ses *session) load(ctx context.Context, name string) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{document: kept.Document}
+	l := &loaded{document: kept.Document, proven: map[string]bool{}, said: map[string]string{}}
 	if l.plan, l.digest, err = permit.DecodePlan(kept.Document); err != nil {
 		return nil, err
 	}
@@ -251,7 +255,18 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if err := ses.Store.SetHeld(ctx, run.Name, len(items) == 0); err != nil || len(items) == 0 {
 		return false, err
 	}
-	return ses.send(ctx, run, l, items)
+	if l.members == nil {
+		r, _, no := ses.Safety.Current(ses.Now())
+		if no != nil {
+			return false, nil // the next look refuses the run
+		}
+		l.members = members(l.plan, r.List)
+	}
+	items, waves, err := ses.waves(ctx, run.Name, l, items)
+	if err != nil || len(items) == 0 {
+		return false, err
+	}
+	return ses.send(ctx, run, l, items, waves)
 }
 
 // usable reports why the agent cannot be given a plan at all.
@@ -269,11 +284,11 @@ func (ses *session) usable(l *loaded) *list.Refusal {
 	return l.leave.Covers(r.List.Site(), l.document, ses.Now())
 }
 
-// free returns the items that no hold covers, at most one order of them.
+// free returns the items that no hold covers.
 func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
 	var items []int
 	for _, t := range tasks {
-		if t.Item < 0 || t.Item >= len(p.Items) || len(items) == batch {
+		if t.Item < 0 || t.Item >= len(p.Items) {
 			continue
 		}
 		d := p.Items[t.Item].Device
@@ -288,7 +303,7 @@ func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
 	return items
 }
 
-func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []int) (bool, error) {
+func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []int, waves []store.Wave) (bool, error) {
 	var id [12]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return false, fmt.Errorf("name order: %w", err)
@@ -307,7 +322,7 @@ func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []
 	for i, item := range items {
 		sendings = append(sendings, store.Sending{Item: item, Permit: ids[i].String()})
 	}
-	err = ses.Store.Dispatch(ctx, store.Order{ID: o.ID, Run: run.Name, Agent: ses.agent, Epoch: ses.epoch, Hold: ses.holdVersion}, sendings, now)
+	err = ses.Store.Dispatch(ctx, store.Order{ID: o.ID, Run: run.Name, Agent: ses.agent, Epoch: ses.epoch, Hold: ses.holdVersion, Waves: waves}, sendings, now)
 	if errors.Is(err, store.ErrState) {
 		return false, nil // a hold came in between, or the run has ended: the next look sees it
 	}

@@ -14,6 +14,14 @@ type Order struct {
 	Agent string
 	Epoch uint64
 	Hold  uint64 // hold version that was looked at
+	Waves []Wave // of its questions
+}
+
+// Wave is the questions of an order that are in one wave.
+type Wave struct {
+	Name  string
+	Sent  uint64         // sendings of it that were looked at
+	Items map[int]string // of the plan, with the device of each
 }
 
 // Sending is one permit of an order; its place in the list is the ordinal.
@@ -57,8 +65,8 @@ func (s *Store) Due(ctx context.Context, agent string, at time.Time, skip map[st
 }
 
 // Dispatch commits that an order goes out, before it does (I1). It fails with ErrFenced when the
-// session is not the newest one, confirmed by the agent's journal, and with ErrState when a hold came
-// in between, the run has ended, a task is not queued any more, or the agent has enough orders open.
+// session is not the newest one, confirmed by the agent's journal, and with ErrState when a hold or another
+// order of the same wave came in between, the run has ended, a task is not queued any more, or the agent has enough orders open.
 func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at time.Time) error {
 	return s.tx(ctx, "dispatch order", func(tx *sql.Tx) error {
 		ready, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM agent WHERE name = ? AND session_epoch = ? AND confirmed_epoch = ?`, o.Agent, o.Epoch, o.Epoch)
@@ -79,6 +87,15 @@ func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at ti
 		if version != o.Hold || open >= MaxOutstanding {
 			return ErrState
 		}
+		for _, w := range o.Waves {
+			sent, err := sentInWave(ctx, tx, w.Name)
+			if err != nil {
+				return err
+			}
+			if sent != w.Sent {
+				return ErrState // another agent's order was quicker
+			}
+		}
 		if err := must(ctx, tx, ErrState, `UPDATE run SET state = 'RUNNING', started = CASE started WHEN 0 THEN ? ELSE started END
 			WHERE name = ? AND state IN ('PENDING', 'RUNNING', 'HELD') AND opens <= ? AND closes > ?`, micros(at), o.Run, micros(at), micros(at)); err != nil {
 			return err
@@ -95,9 +112,22 @@ func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at ti
 			if _, err := change(ctx, tx, `INSERT INTO sending (work_order, ordinal, run, item, permit) VALUES (?, ?, ?, ?, ?)`, o.ID, i, o.Run, x.Item, x.Permit); err != nil {
 				return err
 			}
+			if err := o.inWave(ctx, tx, x); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+}
+
+func (o Order) inWave(ctx context.Context, tx *sql.Tx, x Sending) error {
+	for _, w := range o.Waves {
+		if device, ok := w.Items[x.Item]; ok {
+			_, err := change(ctx, tx, `INSERT INTO wave_visit (permit, wave, device) VALUES (?, ?, ?)`, x.Permit, w.Name, device)
+			return err
+		}
+	}
+	return nil
 }
 
 // Receipt writes that an order stands in the agent's journal.
