@@ -41,7 +41,9 @@ type Config struct {
 	Builtins string      // names and hashes of the plugins, from the linker
 	// Unconfined lets the built-in plugins run where this machine cannot confine them.
 	Unconfined bool
-	Running    int // conversations at a time. Defaults to 64
+	Running    int           // conversations at a time. Defaults to 64
+	Witness    string        // file that each signed head is appended to, or empty
+	Heads      time.Duration // between signed heads while records grow. Defaults to a minute, and is never more
 	Log        *slog.Logger
 }
 
@@ -54,6 +56,7 @@ type Agent struct {
 
 	trust   *trust.Store
 	secrets *secret.Key
+	signer  evidence.Signer // of heads
 	plugins *pluginhost.Host
 	dialer  wire.Dialer
 	leases  whereabouts.Leases
@@ -65,6 +68,8 @@ type Agent struct {
 	queue   []*pending
 	running int
 	wake    chan struct{}
+	head    signedHead
+	headed  chan struct{} // closed and replaced when there is a newer head
 }
 
 // bootTime is the clock that runs on in suspend (DESIGN 6.17).
@@ -82,11 +87,14 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, leases: whereabouts.Leases{Path: cfg.Leases}, wake: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, leases: whereabouts.Leases{Path: cfg.Leases}, wake: make(chan struct{}, 1), headed: make(chan struct{})}
 	if a.trust, err = trust.Open(filepath.Join(cfg.Data, "papers"), cfg.Policy, id.ListRoot); err != nil {
 		return err
 	}
 	if a.secrets, err = secret.Open(filepath.Join(cfg.Data, "secrets")); err != nil {
+		return err
+	}
+	if a.signer, err = openSigner(cfg.Data, id.Name); err != nil {
 		return err
 	}
 	builtins, err := pluginhost.ParseBuiltins(cfg.Builtins, cfg.Plugins)
@@ -139,13 +147,14 @@ func (a *Agent) carriedIn(path string) error {
 	return nil
 }
 
-// serve owns the loops: uplink, worker, renewal of the certificate, and the stop of the site.
+// serve owns the loops: uplink, worker, renewal of the certificate, signed heads, and the stop of the site.
 func (a *Agent) serve(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() { a.work(workCtx) })
 	worker.Go(func() { a.keepIdentity(workCtx) })
 	worker.Go(func() { a.watchStop(workCtx) })
+	worker.Go(func() { a.keepHeads(workCtx) })
 	link := uplink.Config{Address: a.id.Controller, Boot: bootTime, Log: a.log,
 		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
 	var err error
@@ -163,6 +172,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	a.mu.Unlock()
 	stopWork()
 	worker.Wait()
+	a.signHead() // over what ended last
 	// Late answers must find our sockets open, or the kernel tells the device that nobody is there (G6).
 	a.log.Info("agent ends; sockets stay open for late answers", "at_most", "31s")
 	lingerCtx, cancel := context.WithTimeout(context.Background(), 31*time.Second)
@@ -186,7 +196,7 @@ func (a *Agent) openJournal() error {
 	if err != nil {
 		return err
 	}
-	a.journal, a.guard = j, g
+	a.journal, a.guard, a.head = j, g, signedHead{}
 	for _, r := range g.Open() {
 		out := evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: r.Order, Ordinal: r.Ordinal, Permit: r.Permit, Device: r.Device,
 			Result: &evidence.Result{State: evidence.Unknown, Detail: "the agent stopped between the permit and the outcome; the device may have been asked", Asked: r.At}}

@@ -54,7 +54,8 @@ func (l *local) Hello() *controlv1.Hello {
 	rel, newest := a.trust.Current()
 	epoch, hold := a.guard.Seen()
 	h := &controlv1.Hello{AgentVersion: Version, Incarnation: l.Incarnation(), LastEpoch: epoch, JournalLsn: a.journal.Head().Seq,
-		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now(), Sandbox: sandboxes()[a.plugins.Level()]}
+		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now(), Sandbox: sandboxes()[a.plugins.Level()],
+		EvidenceKey: a.signer.Verifier()}
 	if rel != nil {
 		h.ListDigest, h.ListTimestamp = rel.Digest[:], rel.Timestamp
 	}
@@ -299,6 +300,14 @@ func (l *local) Grown() <-chan struct{} { return l.journal.Grown() }
 func (l *local) Records(from uint64) ([][]byte, error) {
 	n, octets := uplink.Most()
 	return l.journal.Read(from, n, octets)
+}
+
+// Head implements uplink.Local.
+func (l *local) Head() (note []byte, size uint64, newer <-chan struct{}) {
+	a := l.agent()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.head.note, a.head.size, a.headed
 }
 
 func (l *local) Incarnation() []byte {

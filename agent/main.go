@@ -36,13 +36,15 @@ type enrollCommand struct {
 }
 
 type serveCommand struct {
-	Data    string `required:"" help:"Data directory of an enrolled agent."`
-	Policy  string `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
-	Leases  string `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
-	List    string `help:"Bundle file or repository folder of a safety list, carried in by hand. It is taken before anything else; one that is refused ends the program."`
-	Plugins string `help:"Directory of the probes. Defaults to that of this program."`
-	Alone   bool   `name:"builtin-without-sandbox" help:"Let the probes that this program was built with run even where the machine cannot confine them. No other plugin ever does."`
-	Most    int    `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
+	Data    string        `required:"" help:"Data directory of an enrolled agent."`
+	Policy  string        `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
+	Leases  string        `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
+	List    string        `help:"Bundle file or repository folder of a safety list, carried in by hand. It is taken before anything else; one that is refused ends the program."`
+	Plugins string        `help:"Directory of the probes. Defaults to that of this program."`
+	Alone   bool          `name:"builtin-without-sandbox" help:"Let the probes that this program was built with run even where the machine cannot confine them. No other plugin ever does."`
+	Witness string        `help:"File that each signed head of the record is appended to, best on another machine: whoever keeps it can show later that nothing was taken out."`
+	Heads   time.Duration `default:"1m" help:"Time between signed heads while records grow, 100ms to 1m."`
+	Most    int           `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
 }
 
 type versionCommand struct{}
@@ -98,6 +100,9 @@ func (c *serveCommand) Run(e *env) error {
 	if c.Most < 1 || c.Most > maxRunning {
 		return fmt.Errorf("--most is %d; it is from 1 to %d", c.Most, maxRunning)
 	}
+	if c.Heads < 100*time.Millisecond || c.Heads > mostBetweenHeads {
+		return fmt.Errorf("--heads is %s; it is from 100ms to %s", c.Heads, mostBetweenHeads)
+	}
 	if c.Plugins == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -105,7 +110,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone, Witness: c.Witness, Heads: c.Heads,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 

@@ -32,7 +32,7 @@ func appendFrame(b, payload []byte) []byte {
 
 // scan reads frames from after the header to the end, following the chain. It returns the place after
 // the last whole frame; a torn tail is what stands after it.
-func scan(r io.ReaderAt, size int64, each func(place int64, r evidence.Record)) (end int64, head evidence.Head, err error) {
+func scan(r io.ReaderAt, size int64, each func(place int64, raw []byte, r evidence.Record)) (end int64, head evidence.Head, err error) {
 	place := int64(len(header))
 	for {
 		payload, next, err := readFrame(r, place, size)
@@ -46,7 +46,7 @@ func scan(r io.ReaderAt, size int64, each func(place int64, r evidence.Record)) 
 		if err != nil {
 			return place, head, fmt.Errorf("record at octet %d: %w: %w", place, ErrDamaged, err)
 		}
-		each(place, rec)
+		each(place, payload, rec)
 		head, place = newHead, next
 	}
 }

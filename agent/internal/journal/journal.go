@@ -30,6 +30,7 @@ type Journal struct {
 	mu     sync.Mutex
 	f      *os.File // guarded by mu, as is all below
 	head   evidence.Head
+	tree   evidence.Tree
 	places []int64 // place of record i+1
 	end    int64
 	failed error
@@ -79,8 +80,9 @@ func (j *Journal) load(now time.Time, replay func(evidence.Record)) error {
 		}
 	}
 	size := max(st.Size(), int64(len(header)))
-	end, head, err := scan(j.f, size, func(place int64, r evidence.Record) {
+	end, head, err := scan(j.f, size, func(place int64, raw []byte, r evidence.Record) {
 		j.places = append(j.places, place)
+		j.tree.Add(raw)
 		if r.Kind == evidence.Begun {
 			j.incarnation = r.Incarnation
 		}
@@ -151,7 +153,7 @@ func (j *Journal) Append(records ...evidence.Record) (last uint64, err error) {
 		return 0, j.failed
 	}
 	var frames []byte
-	head, places := j.head, []int64(nil)
+	head, places, tree := j.head, []int64(nil), j.tree
 	for _, r := range records {
 		b, hash, err := head.Next(r).Encode()
 		if err != nil {
@@ -159,6 +161,7 @@ func (j *Journal) Append(records ...evidence.Record) (last uint64, err error) {
 		}
 		places = append(places, j.end+int64(len(frames)))
 		frames = appendFrame(frames, b)
+		tree.Add(b)
 		head = evidence.Head{Seq: head.Seq + 1, Hash: hash}
 	}
 	if _, err := j.f.WriteAt(frames, j.end); err != nil {
@@ -169,7 +172,7 @@ func (j *Journal) Append(records ...evidence.Record) (last uint64, err error) {
 		j.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 		return 0, j.failed
 	}
-	j.head, j.end, j.places = head, j.end+int64(len(frames)), append(j.places, places...)
+	j.head, j.tree, j.end, j.places = head, tree, j.end+int64(len(frames)), append(j.places, places...)
 	close(j.grown)
 	j.grown = make(chan struct{})
 	return head.Seq, nil
@@ -180,6 +183,13 @@ func (j *Journal) Head() evidence.Head {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.head
+}
+
+// Tree returns the Merkle tree over all records. They are on disk.
+func (j *Journal) Tree() evidence.Tree {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tree
 }
 
 // Incarnation returns the identity of the journal, 32 hex digits.
@@ -273,6 +283,6 @@ func replayOne(path string, replay func(evidence.Record)) (err error) {
 	if _, err := f.ReadAt(got, 0); err != nil || string(got) != header {
 		return fmt.Errorf("not a journal: %w", ErrDamaged)
 	}
-	_, _, err = scan(f, st.Size(), func(_ int64, r evidence.Record) { replay(r) })
+	_, _, err = scan(f, st.Size(), func(_ int64, _ []byte, r evidence.Record) { replay(r) })
 	return err
 }

@@ -21,7 +21,7 @@ import (
 	controlv1 "primum/proto/control/v1"
 )
 
-// Local is the agent behind the stream. Its methods are called one at a time, except Records and Busy.
+// Local is the agent behind the stream. Its methods are called one at a time, except Records, Head and Busy.
 type Local interface {
 	Hello() *controlv1.Hello
 	Begin(epoch uint64) (lsn uint64, err error)
@@ -41,6 +41,8 @@ type Local interface {
 	Grown() <-chan struct{}
 	Records(from uint64) ([][]byte, error)
 	Incarnation() []byte
+	// Head returns the newest signed head, how many records it covers, and what is closed when there is a newer one.
+	Head() (note []byte, size uint64, newer <-chan struct{})
 }
 
 // Config is where and how.
@@ -123,6 +125,7 @@ type link struct {
 	sentAt  map[uint64]time.Duration
 	beats   chan beat
 	next    uint64 // next record to hand over
+	headed  uint64 // records that the head covers that was handed over last
 	paper   *paper
 }
 
@@ -177,8 +180,15 @@ func (s *link) write(ctx context.Context, stream grpc.BidiStreamingClient[contro
 	defer timer.Stop()
 	for {
 		grown := s.local.Grown()
+		head, size, newer := s.local.Head()
 		if err := s.records(stream); err != nil {
 			return err
+		}
+		if size > s.headed && size < s.next { // never before the records that it covers
+			if err := stream.Send(&controlv1.AgentMessage{Kind: &controlv1.AgentMessage_TreeHead{TreeHead: &controlv1.TreeHead{Note: head}}}); err != nil {
+				return err
+			}
+			s.headed = size
 		}
 		select {
 		case <-ctx.Done():
@@ -198,6 +208,7 @@ func (s *link) write(ctx context.Context, stream grpc.BidiStreamingClient[contro
 			}
 			timer.Reset(s.pause())
 		case <-grown:
+		case <-newer:
 		}
 	}
 }

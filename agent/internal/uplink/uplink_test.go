@@ -70,9 +70,10 @@ func (a *agent) Busy() bool {
 	defer a.mu.Unlock()
 	return a.busy
 }
-func (a *agent) Grown() <-chan struct{}           { return nil }
-func (a *agent) Records(uint64) ([][]byte, error) { return nil, nil }
-func (a *agent) Incarnation() []byte              { return make([]byte, 16) }
+func (a *agent) Grown() <-chan struct{}                  { return nil }
+func (a *agent) Records(uint64) ([][]byte, error)        { return nil, nil }
+func (a *agent) Incarnation() []byte                     { return make([]byte, 16) }
+func (a *agent) Head() ([]byte, uint64, <-chan struct{}) { return nil, 0, nil }
 
 // speak runs the uplink against a script until the script has ended.
 func speak(t *testing.T, local *agent, idle time.Duration, script func(wire) error) error {

@@ -35,6 +35,8 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 		p := &adminv1.Agent{Name: "agents/" + a.Name, Site: site, State: "OFFLINE", LastSeen: stamp(a.LastSeen), Version: a.Version, SessionEpoch: a.Epoch,
 			SealingKey: a.SealingKey, ListDigest: a.ListDigest, HoldVersion: a.HoldAcked, Plugins: a.Plugins, Sandbox: a.Sandbox}
 		switch {
+		case a.HeadRefused != "":
+			p.State = "REFUSED"
 		case s.Online(a.Name):
 			p.State = "CONNECTED"
 		case a.Epoch == 0:

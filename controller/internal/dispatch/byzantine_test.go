@@ -101,6 +101,9 @@ func connect(t *testing.T, s *Service, cert *x509.Certificate, h *controlv1.Hell
 		cancel()
 	}()
 	t.Cleanup(func() { cancel(); <-done; s.Wait() })
+	if h.EvidenceKey == "" {
+		h.EvidenceKey = evidenceSigner(t, cert.Subject.CommonName).Verifier()
+	}
 	st.in <- &fromAgent{Kind: &controlv1.AgentMessage_Hello{Hello: h}}
 	return st, ended
 }

@@ -71,6 +71,10 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 		return nil, false, status.Error(codes.InvalidArgument, "the identity of the journal is not 16 octets")
 	}
 	now := s.Now()
+	key, err := s.evidenceKey(ctx, name, h.GetEvidenceKey())
+	if err != nil {
+		return nil, false, err
+	}
 	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(),
 		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}, Sandbox: sandbox(h.GetSandbox())}
 	for _, p := range h.GetPlugins() {
@@ -105,7 +109,7 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	}
 	if opened.Reset {
 		s.Log.Warn("the agent's journal is not the one that is known; it is put aside", "agent", name)
-	} else if ses.intake, err = ingest.New(s.Store, a); err != nil {
+	} else if ses.intake, err = ingest.New(ctx, s.Store, a, key); err != nil {
 		return nil, false, err
 	}
 	return ses, opened.Reset, stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Welcome{Welcome: w}})
@@ -229,6 +233,8 @@ func (ses *session) hear(ctx context.Context, m *fromAgent) error {
 			return err
 		}
 		return ses.resume(ctx)
+	case *controlv1.AgentMessage_TreeHead:
+		return ses.head(ctx, k.TreeHead.GetNote(), now)
 	case *controlv1.AgentMessage_OrderReceipt:
 		return ses.Store.Receipt(ctx, ses.agent, ses.epoch, k.OrderReceipt.GetOrder(), k.OrderReceipt.GetJournalLsn())
 	case *controlv1.AgentMessage_HoldAck:

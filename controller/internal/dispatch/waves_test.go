@@ -134,7 +134,7 @@ func confirmed(t *testing.T, s *Service) func(evidence.Record) {
 	if err := s.Store.ConfirmEpoch(t.Context(), "icu", o.Agent.Epoch, 0, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	in, err := ingest.New(s.Store, o.Agent)
+	in, err := ingest.New(t.Context(), s.Store, o.Agent, evidenceSigner(t, "icu").Verifier())
 	if err != nil {
 		t.Fatal(err)
 	}

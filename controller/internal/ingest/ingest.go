@@ -31,16 +31,20 @@ type Intake struct {
 	agent       string
 	epoch       uint64
 	incarnation []byte
+	key         string // verifier of the agent's heads
 	head        evidence.Head
+	tree        evidence.Tree
 }
 
-// New begins at what the store holds of the agent's journal.
-func New(db *store.Store, a store.Agent) (*Intake, error) {
-	in := &Intake{db: db, agent: a.Name, epoch: a.Epoch, incarnation: a.Incarnation, head: evidence.Head{Seq: a.RecordHWM}}
+// New begins at what the store holds of the agent's journal. The key is the verifier of the agent's heads.
+func New(ctx context.Context, db *store.Store, a store.Agent, key string) (*Intake, error) {
+	in := &Intake{db: db, agent: a.Name, epoch: a.Epoch, incarnation: a.Incarnation, key: key, head: evidence.Head{Seq: a.RecordHWM}}
 	if a.RecordHWM > 0 && copy(in.head.Hash[:], a.RecordHash) != len(in.head.Hash) {
 		return nil, fmt.Errorf("the stored hash of record %d of agent %s is damaged", a.RecordHWM, a.Name)
 	}
-	return in, nil
+	var err error
+	in.tree, err = evidence.TreeAt(in.head.Seq, Subtrees(ctx, db, a.Name, a.Incarnation))
+	return in, err
 }
 
 // Mark is the newest record that is stored.
@@ -65,18 +69,19 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 		return nil
 	}
 	b := store.Batch{Agent: in.agent, Epoch: in.epoch, Incarnation: in.incarnation, From: in.head.Seq, At: at}
-	head := in.head
+	head, tree := in.head, in.tree
 	for _, raw := range m.GetRecords()[known:] {
+		grown := flat(tree.Add(raw))
 		r, next, err := head.Follow(raw)
 		if err != nil {
 			// the chain goes on from what the agent says, so that one bad record is one bad record
 			next = evidence.Head{Seq: head.Seq + 1, Hash: sha256.Sum256(raw)}
-			b.Records = append(b.Records, store.Record{Seq: next.Seq, Kind: "unreadable", Raw: raw, Poison: err.Error()})
+			b.Records = append(b.Records, store.Record{Seq: next.Seq, Kind: "unreadable", Raw: raw, Tree: grown, Poison: err.Error()})
 			head = next
 			continue
 		}
 		head = next
-		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw})
+		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw, Tree: grown})
 		if r.Kind != evidence.Outcome {
 			continue
 		}
@@ -90,7 +95,7 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 	if err := in.db.TakeRecords(ctx, b); err != nil {
 		return err
 	}
-	in.head = head
+	in.head, in.tree = head, tree
 	return nil
 }
 

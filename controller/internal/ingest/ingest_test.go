@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -30,11 +31,25 @@ func intake(t *testing.T) (*store.Store, *Intake) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := New(db, o.Agent)
+	in, err := New(ctx, db, o.Agent, key(t).Verifier())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return db, in
+}
+
+// key is one for the heads of an agent.
+func key(t *testing.T) evidence.Signer {
+	t.Helper()
+	text, _, err := evidence.NewEvidenceKey(rand.Reader, "icu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := evidence.NewSigner(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func chain(t *testing.T, records ...evidence.Record) (raw [][]byte) {

@@ -23,16 +23,17 @@ type Agent struct {
 	ListRefused string
 	Version     string
 	Plugins     []string
+	HeadRefused string // why no session is opened before it is enrolled anew
 	Sandbox     string // how well its machine confines plugins: FULL, FALLBACK or NONE
 	LastSeen    time.Time
 }
 
 const agentColumns = `name, sealing_key, session_epoch, confirmed_epoch, incarnation, journal_lsn, record_hwm, record_hash,
-	hold_acked, list_digest, list_refused, version, plugins, sandbox, last_seen`
+	hold_acked, list_digest, list_refused, version, plugins, sandbox, head_refused, last_seen`
 
 func scanAgent(scan func(...any) error) (a Agent, err error) {
 	err = scan(&a.Name, &a.SealingKey, &a.Epoch, &a.Confirmed, &a.Incarnation, &a.JournalLSN, &a.RecordHWM, &a.RecordHash,
-		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, timeColumn{&a.LastSeen})
+		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, &a.HeadRefused, timeColumn{&a.LastSeen})
 	return a, err
 }
 
@@ -69,7 +70,7 @@ type Certificate struct {
 func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at time.Time) error {
 	return s.tx(ctx, "enrol agent", func(tx *sql.Tx) error {
 		if _, err := change(ctx, tx, `INSERT INTO agent (name, sealing_key, enrolled) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, enrolled = max(excluded.enrolled, agent.enrolled + 1)`,
+			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, evidence_key = '', head_refused = '', enrolled = max(excluded.enrolled, agent.enrolled + 1)`,
 			c.Agent, sealingKey, micros(at)); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ type Record struct {
 	Seq    uint64
 	Kind   string
 	Raw    []byte
+	Tree   []byte // hashes of the subtrees that it made whole
 	Poison string // why it is quarantined; empty: it is good
 }
 
@@ -69,8 +70,8 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 		raw := map[uint64][]byte{}
 		for _, r := range b.Records {
 			raw[r.Seq] = r.Raw
-			if _, err := change(ctx, tx, `INSERT INTO record (agent, incarnation, seq, kind, raw) VALUES (?, ?, ?, ?, ?)`,
-				b.Agent, b.Incarnation, r.Seq, r.Kind, r.Raw); err != nil {
+			if _, err := change(ctx, tx, `INSERT INTO record (agent, incarnation, seq, kind, raw, tree) VALUES (?, ?, ?, ?, ?, ?)`,
+				b.Agent, b.Incarnation, r.Seq, r.Kind, r.Raw, blob(r.Tree)); err != nil {
 				return err
 			}
 			if r.Poison != "" {

@@ -242,7 +242,7 @@ func (x HoldScope_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HoldScope_Kind.Descriptor instead.
 func (HoldScope_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{23, 0}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{24, 0}
 }
 
 // Kind of a credential.
@@ -294,7 +294,7 @@ func (x Secret_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Secret_Kind.Descriptor instead.
 func (Secret_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{25, 0}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{26, 0}
 }
 
 // EnrollRequest asks for an identity.
@@ -506,6 +506,7 @@ type AgentMessage struct {
 	//	*AgentMessage_PaperAck
 	//	*AgentMessage_SecretAck
 	//	*AgentMessage_ClearanceAck
+	//	*AgentMessage_TreeHead
 	Kind          isAgentMessage_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -629,6 +630,15 @@ func (x *AgentMessage) GetClearanceAck() *ClearanceAck {
 	return nil
 }
 
+func (x *AgentMessage) GetTreeHead() *TreeHead {
+	if x != nil {
+		if x, ok := x.Kind.(*AgentMessage_TreeHead); ok {
+			return x.TreeHead
+		}
+	}
+	return nil
+}
+
 type isAgentMessage_Kind interface {
 	isAgentMessage_Kind()
 }
@@ -669,6 +679,10 @@ type AgentMessage_ClearanceAck struct {
 	ClearanceAck *ClearanceAck `protobuf:"bytes,9,opt,name=clearance_ack,json=clearanceAck,proto3,oneof"`
 }
 
+type AgentMessage_TreeHead struct {
+	TreeHead *TreeHead `protobuf:"bytes,10,opt,name=tree_head,json=treeHead,proto3,oneof"`
+}
+
 func (*AgentMessage_Hello) isAgentMessage_Kind() {}
 
 func (*AgentMessage_EpochAck) isAgentMessage_Kind() {}
@@ -686,6 +700,8 @@ func (*AgentMessage_PaperAck) isAgentMessage_Kind() {}
 func (*AgentMessage_SecretAck) isAgentMessage_Kind() {}
 
 func (*AgentMessage_ClearanceAck) isAgentMessage_Kind() {}
+
+func (*AgentMessage_TreeHead) isAgentMessage_Kind() {}
 
 // ControllerMessage is one message of the controller.
 type ControllerMessage struct {
@@ -929,7 +945,10 @@ type Hello struct {
 	// nothing of what the release says.
 	ListTimestamp uint64 `protobuf:"varint,12,opt,name=list_timestamp,json=listTimestamp,proto3" json:"list_timestamp,omitempty"`
 	// Required. How well the machine confines plugins, as the agent tried when it started.
-	Sandbox       Hello_Sandbox `protobuf:"varint,13,opt,name=sandbox,proto3,enum=primum.control.v1.Hello_Sandbox" json:"sandbox,omitempty"`
+	Sandbox Hello_Sandbox `protobuf:"varint,13,opt,name=sandbox,proto3,enum=primum.control.v1.Hello_Sandbox" json:"sandbox,omitempty"`
+	// Required. Verifier of the agent's signed heads (golang.org/x/mod/sumdb/note), of the agent's own name. The
+	// controller keeps the first one of an enrolment and opens no session with another.
+	EvidenceKey   string `protobuf:"bytes,14,opt,name=evidence_key,json=evidenceKey,proto3" json:"evidence_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1053,6 +1072,13 @@ func (x *Hello) GetSandbox() Hello_Sandbox {
 		return x.Sandbox
 	}
 	return Hello_SANDBOX_UNSPECIFIED
+}
+
+func (x *Hello) GetEvidenceKey() string {
+	if x != nil {
+		return x.EvidenceKey
+	}
+	return ""
 }
 
 // TaskState is how far a task came, by the journal.
@@ -2048,6 +2074,54 @@ func (x *RecordBatch) GetRecords() [][]byte {
 	return nil
 }
 
+// TreeHead is a signed head of the Merkle tree over the journal's records: at least each minute while records
+// grow, after the records that it covers. One that does not fit them ends the session, and none is opened
+// again before the agent is enrolled anew.
+type TreeHead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. A signed note (safetylists/evidence), at most 2048 octets.
+	Note          []byte `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TreeHead) Reset() {
+	*x = TreeHead{}
+	mi := &file_control_v1_control_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TreeHead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TreeHead) ProtoMessage() {}
+
+func (x *TreeHead) ProtoReflect() protoreflect.Message {
+	mi := &file_control_v1_control_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TreeHead.ProtoReflect.Descriptor instead.
+func (*TreeHead) Descriptor() ([]byte, []int) {
+	return file_control_v1_control_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *TreeHead) GetNote() []byte {
+	if x != nil {
+		return x.Note
+	}
+	return nil
+}
+
 // RecordAck says that records are stored; cumulative.
 type RecordAck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2059,7 +2133,7 @@ type RecordAck struct {
 
 func (x *RecordAck) Reset() {
 	*x = RecordAck{}
-	mi := &file_control_v1_control_proto_msgTypes[21]
+	mi := &file_control_v1_control_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2071,7 +2145,7 @@ func (x *RecordAck) String() string {
 func (*RecordAck) ProtoMessage() {}
 
 func (x *RecordAck) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[21]
+	mi := &file_control_v1_control_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2084,7 +2158,7 @@ func (x *RecordAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAck.ProtoReflect.Descriptor instead.
 func (*RecordAck) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{21}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RecordAck) GetHwm() uint64 {
@@ -2107,7 +2181,7 @@ type HoldState struct {
 
 func (x *HoldState) Reset() {
 	*x = HoldState{}
-	mi := &file_control_v1_control_proto_msgTypes[22]
+	mi := &file_control_v1_control_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2193,7 @@ func (x *HoldState) String() string {
 func (*HoldState) ProtoMessage() {}
 
 func (x *HoldState) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[22]
+	mi := &file_control_v1_control_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2206,7 @@ func (x *HoldState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldState.ProtoReflect.Descriptor instead.
 func (*HoldState) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{22}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HoldState) GetVersion() uint64 {
@@ -2166,7 +2240,7 @@ type HoldScope struct {
 
 func (x *HoldScope) Reset() {
 	*x = HoldScope{}
-	mi := &file_control_v1_control_proto_msgTypes[23]
+	mi := &file_control_v1_control_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2178,7 +2252,7 @@ func (x *HoldScope) String() string {
 func (*HoldScope) ProtoMessage() {}
 
 func (x *HoldScope) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[23]
+	mi := &file_control_v1_control_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2191,7 +2265,7 @@ func (x *HoldScope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldScope.ProtoReflect.Descriptor instead.
 func (*HoldScope) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{23}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HoldScope) GetName() string {
@@ -2233,7 +2307,7 @@ type HoldAck struct {
 
 func (x *HoldAck) Reset() {
 	*x = HoldAck{}
-	mi := &file_control_v1_control_proto_msgTypes[24]
+	mi := &file_control_v1_control_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2245,7 +2319,7 @@ func (x *HoldAck) String() string {
 func (*HoldAck) ProtoMessage() {}
 
 func (x *HoldAck) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[24]
+	mi := &file_control_v1_control_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2258,7 +2332,7 @@ func (x *HoldAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldAck.ProtoReflect.Descriptor instead.
 func (*HoldAck) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{24}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *HoldAck) GetVersion() uint64 {
@@ -2288,7 +2362,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_control_v1_control_proto_msgTypes[25]
+	mi := &file_control_v1_control_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2374,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[25]
+	mi := &file_control_v1_control_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2387,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{25}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Secret) GetDevice() string {
@@ -2361,7 +2435,7 @@ type SecretAck struct {
 
 func (x *SecretAck) Reset() {
 	*x = SecretAck{}
-	mi := &file_control_v1_control_proto_msgTypes[26]
+	mi := &file_control_v1_control_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +2447,7 @@ func (x *SecretAck) String() string {
 func (*SecretAck) ProtoMessage() {}
 
 func (x *SecretAck) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[26]
+	mi := &file_control_v1_control_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +2460,7 @@ func (x *SecretAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretAck.ProtoReflect.Descriptor instead.
 func (*SecretAck) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{26}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SecretAck) GetDevice() string {
@@ -2431,7 +2505,7 @@ type Clearance struct {
 
 func (x *Clearance) Reset() {
 	*x = Clearance{}
-	mi := &file_control_v1_control_proto_msgTypes[27]
+	mi := &file_control_v1_control_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2443,7 +2517,7 @@ func (x *Clearance) String() string {
 func (*Clearance) ProtoMessage() {}
 
 func (x *Clearance) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[27]
+	mi := &file_control_v1_control_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2456,7 +2530,7 @@ func (x *Clearance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Clearance.ProtoReflect.Descriptor instead.
 func (*Clearance) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{27}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Clearance) GetDocument() []byte {
@@ -2488,7 +2562,7 @@ type ClearanceAck struct {
 
 func (x *ClearanceAck) Reset() {
 	*x = ClearanceAck{}
-	mi := &file_control_v1_control_proto_msgTypes[28]
+	mi := &file_control_v1_control_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2574,7 @@ func (x *ClearanceAck) String() string {
 func (*ClearanceAck) ProtoMessage() {}
 
 func (x *ClearanceAck) ProtoReflect() protoreflect.Message {
-	mi := &file_control_v1_control_proto_msgTypes[28]
+	mi := &file_control_v1_control_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2587,7 @@ func (x *ClearanceAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearanceAck.ProtoReflect.Descriptor instead.
 func (*ClearanceAck) Descriptor() ([]byte, []int) {
-	return file_control_v1_control_proto_rawDescGZIP(), []int{28}
+	return file_control_v1_control_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ClearanceAck) GetDigest() []byte {
@@ -2555,7 +2629,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\tauthority\x18\x03 \x01(\fR\tauthority\x12\x1d\n" +
 	"\n" +
 	"permit_key\x18\x04 \x01(\fR\tpermitKey\x12\x1b\n" +
-	"\tlist_root\x18\x05 \x01(\fR\blistRoot\"\xbc\x04\n" +
+	"\tlist_root\x18\x05 \x01(\fR\blistRoot\"\xf8\x04\n" +
 	"\fAgentMessage\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.primum.control.v1.HelloH\x00R\x05hello\x12:\n" +
 	"\tepoch_ack\x18\x02 \x01(\v2\x1b.primum.control.v1.EpochAckH\x00R\bepochAck\x12-\n" +
@@ -2566,7 +2640,9 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\tpaper_ack\x18\a \x01(\v2\x1b.primum.control.v1.PaperAckH\x00R\bpaperAck\x12=\n" +
 	"\n" +
 	"secret_ack\x18\b \x01(\v2\x1c.primum.control.v1.SecretAckH\x00R\tsecretAck\x12F\n" +
-	"\rclearance_ack\x18\t \x01(\v2\x1f.primum.control.v1.ClearanceAckH\x00R\fclearanceAckB\x06\n" +
+	"\rclearance_ack\x18\t \x01(\v2\x1f.primum.control.v1.ClearanceAckH\x00R\fclearanceAck\x12:\n" +
+	"\ttree_head\x18\n" +
+	" \x01(\v2\x1b.primum.control.v1.TreeHeadH\x00R\btreeHeadB\x06\n" +
 	"\x04kind\"\xde\x04\n" +
 	"\x11ControllerMessage\x126\n" +
 	"\awelcome\x18\x01 \x01(\v2\x1a.primum.control.v1.WelcomeH\x00R\awelcome\x120\n" +
@@ -2583,7 +2659,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05ready\x12<\n" +
 	"\tclearance\x18\n" +
 	" \x01(\v2\x1c.primum.control.v1.ClearanceH\x00R\tclearanceB\x06\n" +
-	"\x04kind\"\xf7\x04\n" +
+	"\x04kind\"\x9a\x05\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1d\n" +
@@ -2603,7 +2679,8 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\n" +
 	"agent_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\x12%\n" +
 	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\x12:\n" +
-	"\asandbox\x18\r \x01(\x0e2 .primum.control.v1.Hello.SandboxR\asandbox\"\\\n" +
+	"\asandbox\x18\r \x01(\x0e2 .primum.control.v1.Hello.SandboxR\asandbox\x12!\n" +
+	"\fevidence_key\x18\x0e \x01(\tR\vevidenceKey\"\\\n" +
 	"\aSandbox\x12\x17\n" +
 	"\x13SANDBOX_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSANDBOX_NONE\x10\x01\x12\x14\n" +
@@ -2691,7 +2768,9 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\vRecordBatch\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\fR\vincarnation\x12\x1b\n" +
 	"\tfirst_seq\x18\x02 \x01(\x04R\bfirstSeq\x12\x18\n" +
-	"\arecords\x18\x03 \x03(\fR\arecords\"\x1d\n" +
+	"\arecords\x18\x03 \x03(\fR\arecords\"\x1e\n" +
+	"\bTreeHead\x12\x12\n" +
+	"\x04note\x18\x01 \x01(\fR\x04note\"\x1d\n" +
 	"\tRecordAck\x12\x10\n" +
 	"\x03hwm\x18\x01 \x01(\x04R\x03hwm\"Y\n" +
 	"\tHoldState\x12\x18\n" +
@@ -2751,7 +2830,7 @@ func file_control_v1_control_proto_rawDescGZIP() []byte {
 }
 
 var file_control_v1_control_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_control_v1_control_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_control_v1_control_proto_goTypes = []any{
 	(Hello_Sandbox)(0),            // 0: primum.control.v1.Hello.Sandbox
 	(TaskState_State)(0),          // 1: primum.control.v1.TaskState.State
@@ -2779,15 +2858,16 @@ var file_control_v1_control_proto_goTypes = []any{
 	(*OrderReceipt)(nil),          // 23: primum.control.v1.OrderReceipt
 	(*CancelOrder)(nil),           // 24: primum.control.v1.CancelOrder
 	(*RecordBatch)(nil),           // 25: primum.control.v1.RecordBatch
-	(*RecordAck)(nil),             // 26: primum.control.v1.RecordAck
-	(*HoldState)(nil),             // 27: primum.control.v1.HoldState
-	(*HoldScope)(nil),             // 28: primum.control.v1.HoldScope
-	(*HoldAck)(nil),               // 29: primum.control.v1.HoldAck
-	(*Secret)(nil),                // 30: primum.control.v1.Secret
-	(*SecretAck)(nil),             // 31: primum.control.v1.SecretAck
-	(*Clearance)(nil),             // 32: primum.control.v1.Clearance
-	(*ClearanceAck)(nil),          // 33: primum.control.v1.ClearanceAck
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*TreeHead)(nil),              // 26: primum.control.v1.TreeHead
+	(*RecordAck)(nil),             // 27: primum.control.v1.RecordAck
+	(*HoldState)(nil),             // 28: primum.control.v1.HoldState
+	(*HoldScope)(nil),             // 29: primum.control.v1.HoldScope
+	(*HoldAck)(nil),               // 30: primum.control.v1.HoldAck
+	(*Secret)(nil),                // 31: primum.control.v1.Secret
+	(*SecretAck)(nil),             // 32: primum.control.v1.SecretAck
+	(*Clearance)(nil),             // 33: primum.control.v1.Clearance
+	(*ClearanceAck)(nil),          // 34: primum.control.v1.ClearanceAck
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
 }
 var file_control_v1_control_proto_depIdxs = []int32{
 	10, // 0: primum.control.v1.AgentMessage.hello:type_name -> primum.control.v1.Hello
@@ -2795,49 +2875,50 @@ var file_control_v1_control_proto_depIdxs = []int32{
 	16, // 2: primum.control.v1.AgentMessage.beat:type_name -> primum.control.v1.Beat
 	23, // 3: primum.control.v1.AgentMessage.order_receipt:type_name -> primum.control.v1.OrderReceipt
 	25, // 4: primum.control.v1.AgentMessage.record_batch:type_name -> primum.control.v1.RecordBatch
-	29, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
+	30, // 5: primum.control.v1.AgentMessage.hold_ack:type_name -> primum.control.v1.HoldAck
 	21, // 6: primum.control.v1.AgentMessage.paper_ack:type_name -> primum.control.v1.PaperAck
-	31, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
-	33, // 8: primum.control.v1.AgentMessage.clearance_ack:type_name -> primum.control.v1.ClearanceAck
-	13, // 9: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
-	17, // 10: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
-	18, // 11: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
-	22, // 12: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
-	27, // 13: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
-	26, // 14: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
-	24, // 15: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
-	30, // 16: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
-	15, // 17: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
-	32, // 18: primum.control.v1.ControllerMessage.clearance:type_name -> primum.control.v1.Clearance
-	11, // 19: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
-	12, // 20: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
-	34, // 21: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
-	0,  // 22: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
-	1,  // 23: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
-	34, // 24: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	34, // 25: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
-	34, // 26: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
-	2,  // 27: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
-	19, // 28: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
-	20, // 29: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
-	20, // 30: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
-	30, // 31: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
-	28, // 32: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
-	3,  // 33: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
-	4,  // 34: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
-	4,  // 35: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
-	20, // 36: primum.control.v1.Clearance.signature:type_name -> primum.control.v1.Signature
-	5,  // 37: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
-	6,  // 38: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
-	8,  // 39: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
-	7,  // 40: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
-	7,  // 41: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
-	9,  // 42: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
-	40, // [40:43] is the sub-list for method output_type
-	37, // [37:40] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	32, // 7: primum.control.v1.AgentMessage.secret_ack:type_name -> primum.control.v1.SecretAck
+	34, // 8: primum.control.v1.AgentMessage.clearance_ack:type_name -> primum.control.v1.ClearanceAck
+	26, // 9: primum.control.v1.AgentMessage.tree_head:type_name -> primum.control.v1.TreeHead
+	13, // 10: primum.control.v1.ControllerMessage.welcome:type_name -> primum.control.v1.Welcome
+	17, // 11: primum.control.v1.ControllerMessage.lease:type_name -> primum.control.v1.Lease
+	18, // 12: primum.control.v1.ControllerMessage.paper:type_name -> primum.control.v1.Paper
+	22, // 13: primum.control.v1.ControllerMessage.work_order:type_name -> primum.control.v1.WorkOrder
+	28, // 14: primum.control.v1.ControllerMessage.hold_state:type_name -> primum.control.v1.HoldState
+	27, // 15: primum.control.v1.ControllerMessage.record_ack:type_name -> primum.control.v1.RecordAck
+	24, // 16: primum.control.v1.ControllerMessage.cancel_order:type_name -> primum.control.v1.CancelOrder
+	31, // 17: primum.control.v1.ControllerMessage.secret:type_name -> primum.control.v1.Secret
+	15, // 18: primum.control.v1.ControllerMessage.ready:type_name -> primum.control.v1.Ready
+	33, // 19: primum.control.v1.ControllerMessage.clearance:type_name -> primum.control.v1.Clearance
+	11, // 20: primum.control.v1.Hello.open:type_name -> primum.control.v1.TaskState
+	12, // 21: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
+	35, // 22: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
+	0,  // 23: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
+	1,  // 24: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
+	35, // 25: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	35, // 26: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
+	35, // 27: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 28: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
+	19, // 29: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
+	20, // 30: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
+	20, // 31: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
+	31, // 32: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
+	29, // 33: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
+	3,  // 34: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
+	4,  // 35: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
+	4,  // 36: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
+	20, // 37: primum.control.v1.Clearance.signature:type_name -> primum.control.v1.Signature
+	5,  // 38: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
+	6,  // 39: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
+	8,  // 40: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
+	7,  // 41: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
+	7,  // 42: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
+	9,  // 43: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
+	41, // [41:44] is the sub-list for method output_type
+	38, // [38:41] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_control_v1_control_proto_init() }
@@ -2855,6 +2936,7 @@ func file_control_v1_control_proto_init() {
 		(*AgentMessage_PaperAck)(nil),
 		(*AgentMessage_SecretAck)(nil),
 		(*AgentMessage_ClearanceAck)(nil),
+		(*AgentMessage_TreeHead)(nil),
 	}
 	file_control_v1_control_proto_msgTypes[4].OneofWrappers = []any{
 		(*ControllerMessage_Welcome)(nil),
@@ -2874,7 +2956,7 @@ func file_control_v1_control_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_control_v1_control_proto_rawDesc), len(file_control_v1_control_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Head is a signed tree head that was checked against the records.
+type Head struct {
+	Agent       string
+	Incarnation []byte
+	Size        uint64
+	Note        []byte
+	Key         string // verifier
+	At          time.Time
+}
+
+// EvidenceKey returns the verifier of an agent's heads and why its heads were refused, if they were. The first
+// one that an agent names is kept for as long as its enrolment.
+func (s *Store) EvidenceKey(ctx context.Context, agent, named string) (kept, refused string, err error) {
+	err = s.tx(ctx, "look up evidence key", func(tx *sql.Tx) error {
+		if _, err := change(ctx, tx, `UPDATE agent SET evidence_key = ? WHERE name = ? AND evidence_key = ''`, named, agent); err != nil {
+			return err
+		}
+		both, err := one(ctx, tx, func(scan func(...any) error) (b [2]string, err error) {
+			err = scan(&b[0], &b[1])
+			return b, err
+		}, `SELECT evidence_key, head_refused FROM agent WHERE name = ?`, agent)
+		kept, refused = both[0], both[1]
+		return err
+	})
+	return kept, refused, err
+}
+
+// RefuseHead writes why an agent gets no session any more, and the note that was refused.
+func (s *Store) RefuseHead(ctx context.Context, agent, why string, at time.Time) error {
+	return s.tx(ctx, "refuse head", func(tx *sql.Tx) error {
+		if err := must(ctx, tx, ErrNotFound, `UPDATE agent SET head_refused = ? WHERE name = ?`, why, agent); err != nil {
+			return err
+		}
+		return Audit{At: at, Actor: "controller", Verb: "refuse head", Resource: "agents/" + agent, Detail: why}.add(ctx, tx)
+	})
+}
+
+// AddHead keeps a head that was checked. One of the same size is there already or is the same.
+func (s *Store) AddHead(ctx context.Context, h Head) error {
+	return s.tx(ctx, "store head", func(tx *sql.Tx) error {
+		_, err := change(ctx, tx, `INSERT INTO tree_head (agent, incarnation, size, note, key, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			h.Agent, h.Incarnation, h.Size, h.Note, h.Key, micros(h.At))
+		return err
+	})
+}
+
+// NewestHead returns the head of a journal that covers most. It fails with ErrNotFound.
+func (s *Store) NewestHead(ctx context.Context, agent string, incarnation []byte) (Head, error) {
+	out, err := one(ctx, s.r, scanHead, `SELECT agent, incarnation, size, note, key, at FROM tree_head
+		WHERE agent = ? AND incarnation = ? ORDER BY size DESC LIMIT 1`, agent, incarnation)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		err = fmt.Errorf("look up head: %w", err)
+	}
+	return out, err
+}
+
+func scanHead(scan func(...any) error) (h Head, err error) {
+	err = scan(&h.Agent, &h.Incarnation, &h.Size, &h.Note, &h.Key, timeColumn{&h.At})
+	return h, err
+}
+
+// Tree returns what was stored of the tree with a record, and the record. It fails with ErrNotFound.
+func (s *Store) Tree(ctx context.Context, agent string, incarnation []byte, seq uint64) (tree, raw []byte, err error) {
+	both, err := one(ctx, s.r, func(scan func(...any) error) (b [2][]byte, err error) {
+		err = scan(&b[0], &b[1])
+		return b, err
+	}, `SELECT tree, raw FROM record WHERE agent = ? AND incarnation = ? AND seq = ?`, agent, incarnation, seq)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look up record %d of agent %s: %w", seq, agent, err)
+	}
+	return both[0], both[1], nil
+}
