@@ -33,12 +33,13 @@ const Version = "0.1.0"
 
 // Config is what a running agent needs.
 type Config struct {
-	Data     string      // data directory of an enrolled agent
-	Policy   list.Policy // lab or real; required
-	Leases   string      // dnsmasq lease file; empty: no address can be proven
-	List     string      // file or folder of a list release carried in by hand, or empty
-	Plugins  string      // directory of the plugin binaries
-	Builtins string      // names and hashes of the plugins, from the linker
+	Data     string             // data directory of an enrolled agent
+	Policy   list.Policy        // lab or real; required
+	Leases   whereabouts.Leases // the zero value proves no address
+	Near     bool               // the kernel's neighbour table proves addresses too
+	List     string             // file or folder of a list release carried in by hand, or empty
+	Plugins  string             // directory of the plugin binaries
+	Builtins string             // names and hashes of the plugins, from the linker
 	// Unconfined lets the built-in plugins run where this machine cannot confine them.
 	Unconfined bool
 	Running    int           // conversations at a time. Defaults to 64
@@ -59,7 +60,7 @@ type Agent struct {
 	signer  evidence.Signer // of heads
 	plugins *pluginhost.Host
 	dialer  wire.Dialer
-	leases  whereabouts.Leases
+	places  whereabouts.Prover
 
 	mu      sync.Mutex
 	journal *journal.Journal // guarded by mu, as is all below; replaced at a reset
@@ -87,7 +88,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, leases: whereabouts.Leases{Path: cfg.Leases}, wake: make(chan struct{}, 1), headed: make(chan struct{})}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), headed: make(chan struct{})}
+	if cfg.Near {
+		a.places.Table = whereabouts.Neighbours
+	}
 	if a.trust, err = trust.Open(filepath.Join(cfg.Data, "papers"), cfg.Policy, id.ListRoot); err != nil {
 		return err
 	}
@@ -184,7 +188,7 @@ func (a *Agent) serve(ctx context.Context) error {
 // openJournal opens the journal and a guard that remembers it. What a crash left without an outcome
 // ends as unknown, and is never asked again by itself (CONTROL-PLANE I3).
 func (a *Agent) openJournal() error {
-	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.leases.Prove,
+	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.places.Prove,
 		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
 	dir := filepath.Join(a.cfg.Data, "journal")

@@ -121,7 +121,7 @@ func newAgentWith(t *testing.T, p *papertest.Papers, plugins []pluginhost.Binary
 	}
 	log := slog.New(slog.DiscardHandler)
 	a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
-		leases: whereabouts.Leases{Path: leases}, wake: make(chan struct{}, 1)}
+		places: whereabouts.Prover{Leases: whereabouts.Leases{Path: leases}}, wake: make(chan struct{}, 1)}
 	var err error
 	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListRoot); err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func live(path string) error {
 	}
 	log := slog.New(slog.DiscardHandler)
 	a := &Agent{cfg: Config{Data: l.Data, Policy: list.Lab, Log: log, Running: 4}, id: Identity{Name: papertest.Agent}, permitKey: ed25519.PublicKey(l.PermitKey), log: log,
-		leases: whereabouts.Leases{Path: l.Leases}, wake: make(chan struct{}, 1)}
+		places: whereabouts.Prover{Leases: whereabouts.Leases{Path: l.Leases}}, wake: make(chan struct{}, 1)}
 	if a.trust, err = trust.Open(filepath.Join(l.Data, "papers"), list.Lab, l.ListRoot); err != nil {
 		return err
 	}

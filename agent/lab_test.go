@@ -98,7 +98,7 @@ func labRun(t *testing.T, approved time.Duration) (lab.Report, map[string][]evid
 		t.Fatal(err)
 	}
 	a := newAgent(t, p, func(a *testAgent) {
-		if err := os.WriteFile(a.leases.Path, leaseText.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(a.places.Leases.Path, leaseText.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"primum/agent/internal/whereabouts"
 	list "primum/safetylists"
 )
 
@@ -38,7 +39,9 @@ type enrollCommand struct {
 type serveCommand struct {
 	Data    string        `required:"" help:"Data directory of an enrolled agent."`
 	Policy  string        `required:"" enum:"lab,real" help:"lab: reaches 127.0.0.0/8 alone, for the laboratory. real: never reaches loopback."`
-	Leases  string        `help:"Lease file of the DHCP server (dnsmasq form). Without one no address can be proven, and nothing is asked."`
+	Leases  string        `help:"Lease file of the DHCP server, written or copied here at least every 5 minutes. Without a source that proves addresses nothing is asked."`
+	Form    string        `name:"leases-form" default:"dnsmasq" enum:"dnsmasq,kea,isc" help:"How that file is written: dnsmasq, kea (memfile, CSV) or isc (dhcpd.leases)."`
+	Near    bool          `name:"neighbours" help:"Let the kernel's neighbour table prove addresses too, of devices in this machine's own network that were heard of within 5 minutes."`
 	List    string        `help:"Bundle file or repository folder of a safety list, carried in by hand. It is taken before anything else; one that is refused ends the program."`
 	Plugins string        `help:"Directory of the probes. Defaults to that of this program."`
 	Alone   bool          `name:"builtin-without-sandbox" help:"Let the probes that this program was built with run even where the machine cannot confine them. No other plugin ever does."`
@@ -110,7 +113,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: c.Leases, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone, Witness: c.Witness, Heads: c.Heads,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: whereabouts.Leases{Path: c.Leases, Form: whereabouts.Form(c.Form)}, Near: c.Near, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone, Witness: c.Witness, Heads: c.Heads,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 

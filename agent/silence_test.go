@@ -77,13 +77,13 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 			rewrite(h, "02:00:00:00:00:01", "02:00:00:00:00:99")
 		}, want: list.AddressMoved},
 		"address that nothing proves": {before: func(h *testAgent) {
-			if err := os.Remove(h.leases.Path); err != nil {
+			if err := os.Remove(h.places.Leases.Path); err != nil {
 				h.t.Fatal(err)
 			}
 		}, want: list.AddressUnproven},
 		"lease file that is stale": {before: func(h *testAgent) {
 			old := time.Now().Add(-6 * time.Minute)
-			if err := os.Chtimes(h.leases.Path, old, old); err != nil {
+			if err := os.Chtimes(h.places.Leases.Path, old, old); err != nil {
 				h.t.Fatal(err)
 			}
 		}, want: list.AddressUnproven},
@@ -232,9 +232,9 @@ func TestAPermitIsUsedOnce(t *testing.T) {
 }
 
 func rewrite(h *testAgent, from, to string) {
-	b, err := os.ReadFile(h.leases.Path)
+	b, err := os.ReadFile(h.places.Leases.Path)
 	if err == nil {
-		err = os.WriteFile(h.leases.Path, []byte(strings.ReplaceAll(string(b), from, to)), 0o600)
+		err = os.WriteFile(h.places.Leases.Path, []byte(strings.ReplaceAll(string(b), from, to)), 0o600)
 	}
 	if err != nil {
 		h.t.Fatal(err)

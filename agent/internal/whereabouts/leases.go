@@ -1,6 +1,6 @@
 // Package whereabouts answers one question: does this address still belong to this device? It reads
-// the lease file that the site's DHCP server writes; without one, or without an entry, the answer is
-// that nothing proves it, and the device is not asked (H-003). It never reaches wire and sends nothing.
+// the lease file that the site's DHCP server writes, and the kernel's neighbour table if told to; without an entry
+// in one of them the answer is that nothing proves it, and the device is not asked (H-003). It never reaches wire and sends nothing.
 package whereabouts
 
 import (
@@ -22,9 +22,33 @@ import (
 // MaxAge is how old a proof may be at the first byte.
 const MaxAge = 5 * time.Minute
 
-// Leases is a dnsmasq lease file: lines of expiry (Unix seconds, 0: never), MAC, address, name and
-// client id. The zero value proves nothing.
-type Leases struct{ Path string }
+// Form is how a DHCP server writes its leases.
+type Form string
+
+// The forms.
+const (
+	Dnsmasq Form = "dnsmasq" // lines of expiry (Unix seconds, 0: never), MAC, address, name and client id
+	Kea     Form = "kea"     // memfile, CSV
+	ISC     Form = "isc"     // dhcpd.leases
+)
+
+// Leases is the lease file of a DHCP server. The zero value proves nothing.
+type Leases struct {
+	Path string
+	Form Form // empty: dnsmasq
+}
+
+func (f Form) parse(r io.Reader) ([]Lease, error) {
+	switch f {
+	case Dnsmasq, "":
+		return Parse(r)
+	case Kea:
+		return ParseKea(r)
+	case ISC:
+		return ParseISC(r)
+	}
+	return nil, fmt.Errorf("lease files of the form %q are not known", string(f))
+}
 
 // Prove reports why the address is not proven to belong to the device at a moment; nil when it is.
 // The file is read at each call, so that no proof is older than the file, and the file itself may be
@@ -52,7 +76,7 @@ func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
 	if age := at.Sub(st.ModTime()); age > MaxAge || age < -MaxAge {
 		return list.Refuse(list.AddressUnproven, "the lease file was last written more than 5 minutes ago, or is from the future")
 	}
-	leases, err := Parse(f)
+	leases, err := l.Form.parse(f)
 	if err != nil {
 		return list.Refuse(list.AddressUnproven, err.Error())
 	}
@@ -62,7 +86,7 @@ func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
 			continue
 		}
 		if lease.MAC.String() != want.String() {
-			return list.Refuse(list.AddressMoved, fmt.Sprintf("the lease of %s is held by %s", d.Address, lease.MAC))
+			return list.Refuse(list.AddressMoved, fmt.Sprintf("the lease of %s is held by %s%s", d.Address, lease.MAC, now(leases, want, at)))
 		}
 		proven = true // unless another line has the address too
 	}
@@ -70,6 +94,16 @@ func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
 		return nil
 	}
 	return list.Refuse(list.AddressUnproven, "no running lease for "+d.Address.String())
+}
+
+// now says which address the device's own card holds now, for the technician who goes and looks.
+func now(all []Lease, mac net.HardwareAddr, at time.Time) string {
+	for _, l := range all {
+		if l.MAC.String() == mac.String() && (l.Expires.IsZero() || at.Before(l.Expires)) {
+			return "; the device's own card holds " + l.Address.Unmap().String()
+		}
+	}
+	return ""
 }
 
 // Lease is one line of the file.
@@ -81,7 +115,7 @@ type Lease struct {
 
 const maxLines = 1 << 17
 
-// Parse reads a lease file. A line that is not a lease is an error: a file that is half understood
+// Parse reads a lease file of dnsmasq. A line that is not a lease is an error: a file that is half understood
 // proves nothing.
 func Parse(r io.Reader) ([]Lease, error) {
 	var out []Lease

@@ -49,7 +49,7 @@ func TestOnlyARunningLeaseOfTheDeviceProvesItsAddress(t *testing.T) {
 		if c.bend != nil {
 			c.bend(&d)
 		}
-		r := Leases{path}.Prove(d, now)
+		r := Leases{Path: path}.Prove(d, now)
 		if (r == nil) != (c.want == "") || r != nil && r.Reason != c.want {
 			t.Errorf("%s: %v, want %q", name, r, c.want)
 		}
