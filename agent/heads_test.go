@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,26 +12,16 @@ import (
 )
 
 // witnessed are the heads in a witness file, each verified.
-func witnessed(t *testing.T, path, verifier string) (out []evidence.TreeHead) {
+func witnessed(t *testing.T, path, verifier string) []evidence.TreeHead {
 	t.Helper()
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	notes := strings.SplitAfter(string(b), "\n\nprimum-evidence/")
-	for i, n := range notes {
-		if i > 0 {
-			n = "primum-evidence/" + n
-		}
-		n = strings.TrimSuffix(n, "\nprimum-evidence/")
-		if i == len(notes)-1 {
-			n = strings.TrimSuffix(n, "\n")
-		}
-		h, err := evidence.OpenHead([]byte(n), verifier)
-		if err != nil {
-			t.Fatalf("head %d: %q: %v", i+1, n, err)
-		}
-		out = append(out, h)
+	defer f.Close()
+	out, others, err := evidence.ReadWitness(f, verifier)
+	if err != nil || others != 0 {
+		t.Fatalf("%d parts that are no heads: %v", others, err)
 	}
 	return out
 }

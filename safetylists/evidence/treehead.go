@@ -112,7 +112,7 @@ func (s Signer) Sign(h TreeHead) ([]byte, error) {
 	return out, nil
 }
 
-// CheckVerifier fails unless a text is the verifier of an agent.
+// CheckVerifier fails unless a text is the verifier of an agent, in its one way of writing.
 func CheckVerifier(verifier, agent string) error {
 	v, err := note.NewVerifier(verifier)
 	if err != nil {
@@ -120,6 +120,14 @@ func CheckVerifier(verifier, agent string) error {
 	}
 	if v.Name() != agent {
 		return fmt.Errorf("read evidence verifier: it is of %q, not of agent %s", v.Name(), agent)
+	}
+	_, encoded, _ := strings.Cut(strings.TrimPrefix(verifier, agent+"+"), "+")
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(raw) != 1+ed25519.PublicKeySize {
+		return errors.New("read evidence verifier: it is not an Ed25519 key")
+	}
+	if again, err := note.NewEd25519VerifierKey(agent, raw[1:]); err != nil || again != verifier {
+		return errors.New("read evidence verifier: it is not in canonical form")
 	}
 	return nil
 }

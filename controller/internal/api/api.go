@@ -51,6 +51,7 @@ func (a *API) Register(s *grpc.Server) {
 	adminv1.RegisterAgentAdminServiceServer(s, &agentService{API: a})
 	adminv1.RegisterListServiceServer(s, &listService{API: a})
 	adminv1.RegisterPaperServiceServer(s, &paperService{API: a})
+	adminv1.RegisterEvidenceServiceServer(s, &evidenceService{API: a})
 }
 
 // failed makes of an error of the store what the caller hears. What is not the caller's doing goes to

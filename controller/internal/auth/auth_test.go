@@ -27,7 +27,8 @@ func may() map[string]string {
 		"HoldService/PlaceHold": "vocta", "HoldService/ListHolds": "vocta", "HoldService/LiftHold": "ca",
 		"AgentAdminService/ListAgents": "vocta", "AgentAdminService/CreateEnrollmentToken": "a", "AgentAdminService/SetSecret": "a",
 		"ListService/PublishRelease": "a", "ListService/GetRelease": "vocta",
-		"PaperService/ImportAdvisory": "oa", "PaperService/ListProposals": "vocta", "PaperService/DecideProposal": "oa", "PaperService/ImportDisclosure": "oa",
+		"EvidenceService/ListEvidence": "voca",
+		"PaperService/ImportAdvisory":  "oa", "PaperService/ListProposals": "vocta", "PaperService/DecideProposal": "oa", "PaperService/ImportDisclosure": "oa",
 	}
 }
 
@@ -36,7 +37,7 @@ func TestEveryMethodOfTheAPIHasItsRowInThePermissionMatrix(t *testing.T) {
 	rows, seen := may(), 0
 	for _, d := range []grpc.ServiceDesc{adminv1.InventoryService_ServiceDesc, adminv1.WindowService_ServiceDesc, adminv1.PlanService_ServiceDesc,
 		adminv1.RunService_ServiceDesc, adminv1.ProbeService_ServiceDesc, adminv1.HoldService_ServiceDesc, adminv1.AgentAdminService_ServiceDesc, adminv1.ListService_ServiceDesc,
-		adminv1.PaperService_ServiceDesc} {
+		adminv1.PaperService_ServiceDesc, adminv1.EvidenceService_ServiceDesc} {
 		var names []string
 		for _, m := range d.Methods {
 			names = append(names, m.MethodName)

@@ -69,6 +69,49 @@ func scanHead(scan func(...any) error) (h Head, err error) {
 	return h, err
 }
 
+// Evidence is a part of one journal.
+type Evidence struct {
+	Records   [][]byte
+	Heads     []Head
+	Newest    Head
+	Stored    uint64 // records of the journal that there are
+	Following uint64 // number of the first record after the part; 0: the newest head ends it
+}
+
+// Evidence returns at most n records of a journal after a number, and at most octets octets but at least one
+// record, with the heads over them; none after the newest head. It fails with ErrNotFound when there is no head.
+func (s *Store) Evidence(ctx context.Context, agent string, incarnation []byte, after uint64, n, octets int) (e Evidence, err error) {
+	if e.Newest, err = s.NewestHead(ctx, agent, incarnation); err != nil {
+		return e, err
+	}
+	if e.Stored, err = one(ctx, s.r, scanNumber, `SELECT max(seq) FROM record WHERE agent = ? AND incarnation = ?`, agent, incarnation); err != nil {
+		return e, fmt.Errorf("count records: %w", err)
+	}
+	rows, err := all(ctx, s.r, func(scan func(...any) error) (b []byte, err error) {
+		err = scan(&b)
+		return b, err
+	}, `SELECT raw FROM record WHERE agent = ? AND incarnation = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`, agent, incarnation, after, e.Newest.Size, n)
+	if err != nil {
+		return e, fmt.Errorf("list records: %w", err)
+	}
+	total := 0
+	for _, b := range rows {
+		if total += len(b); len(e.Records) > 0 && total > octets {
+			break
+		}
+		e.Records = append(e.Records, b)
+	}
+	last := after + uint64(len(e.Records))
+	if last < e.Newest.Size {
+		e.Following = last + 1
+	}
+	if e.Heads, err = all(ctx, s.r, scanHead, `SELECT agent, incarnation, size, note, key, at FROM tree_head
+		WHERE agent = ? AND incarnation = ? AND size > ? AND size <= ? ORDER BY size`, agent, incarnation, after, last); err != nil {
+		return e, fmt.Errorf("list heads: %w", err)
+	}
+	return e, nil
+}
+
 // Tree returns what was stored of the tree with a record, and the record. It fails with ErrNotFound.
 func (s *Store) Tree(ctx context.Context, agent string, incarnation []byte, seq uint64) (tree, raw []byte, err error) {
 	both, err := one(ctx, s.r, func(scan func(...any) error) (b [2][]byte, err error) {

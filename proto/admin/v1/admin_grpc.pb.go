@@ -1942,3 +1942,115 @@ var PaperService_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "admin/v1/admin.proto",
 }
+
+const (
+	EvidenceService_ListEvidence_FullMethodName = "/primum.admin.v1.EvidenceService/ListEvidence"
+)
+
+// EvidenceServiceClient is the client API for EvidenceService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// EvidenceService tells what the agents' journals hold, as they wrote it. Whoever has it can verify it without
+// this controller: see safetylists/evidence.
+type EvidenceServiceClient interface {
+	// ListEvidence lists the records of one journal in their order, with the signed heads over them, up to the
+	// newest head.
+	ListEvidence(ctx context.Context, in *ListEvidenceRequest, opts ...grpc.CallOption) (*ListEvidenceResponse, error)
+}
+
+type evidenceServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewEvidenceServiceClient(cc grpc.ClientConnInterface) EvidenceServiceClient {
+	return &evidenceServiceClient{cc}
+}
+
+func (c *evidenceServiceClient) ListEvidence(ctx context.Context, in *ListEvidenceRequest, opts ...grpc.CallOption) (*ListEvidenceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEvidenceResponse)
+	err := c.cc.Invoke(ctx, EvidenceService_ListEvidence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// EvidenceServiceServer is the server API for EvidenceService service.
+// All implementations must embed UnimplementedEvidenceServiceServer
+// for forward compatibility.
+//
+// EvidenceService tells what the agents' journals hold, as they wrote it. Whoever has it can verify it without
+// this controller: see safetylists/evidence.
+type EvidenceServiceServer interface {
+	// ListEvidence lists the records of one journal in their order, with the signed heads over them, up to the
+	// newest head.
+	ListEvidence(context.Context, *ListEvidenceRequest) (*ListEvidenceResponse, error)
+	mustEmbedUnimplementedEvidenceServiceServer()
+}
+
+// UnimplementedEvidenceServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedEvidenceServiceServer struct{}
+
+func (UnimplementedEvidenceServiceServer) ListEvidence(context.Context, *ListEvidenceRequest) (*ListEvidenceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvidence not implemented")
+}
+func (UnimplementedEvidenceServiceServer) mustEmbedUnimplementedEvidenceServiceServer() {}
+func (UnimplementedEvidenceServiceServer) testEmbeddedByValue()                         {}
+
+// UnsafeEvidenceServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to EvidenceServiceServer will
+// result in compilation errors.
+type UnsafeEvidenceServiceServer interface {
+	mustEmbedUnimplementedEvidenceServiceServer()
+}
+
+func RegisterEvidenceServiceServer(s grpc.ServiceRegistrar, srv EvidenceServiceServer) {
+	// If the following call panics, it indicates UnimplementedEvidenceServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&EvidenceService_ServiceDesc, srv)
+}
+
+func _EvidenceService_ListEvidence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEvidenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EvidenceServiceServer).ListEvidence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EvidenceService_ListEvidence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EvidenceServiceServer).ListEvidence(ctx, req.(*ListEvidenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// EvidenceService_ServiceDesc is the grpc.ServiceDesc for EvidenceService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var EvidenceService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "primum.admin.v1.EvidenceService",
+	HandlerType: (*EvidenceServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "ListEvidence",
+			Handler:    _EvidenceService_ListEvidence_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "admin/v1/admin.proto",
+}
