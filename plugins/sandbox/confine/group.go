@@ -93,11 +93,29 @@ func (t tree) ready() error {
 	if err := put(t.base, "cgroup.subtree_control", "+cpu +memory +pids"); err != nil {
 		return err
 	}
-	g, err := t.group("primum-try")
+	t.sweep()
+	g, err := t.group(tryGroup)
 	if err != nil {
 		return err
 	}
 	return g.Close()
+}
+
+// tryGroup is the one that shows that the tree can hold a plugin.
+const tryGroup = "primum-try"
+
+// sweep removes what an agent left that was killed: groups without a process. The kernel keeps the others.
+func (t tree) sweep() {
+	all, err := os.ReadDir(t.base)
+	if err != nil {
+		return // ready tries the tree all the same
+	}
+	for _, e := range all {
+		number, plugins := strings.CutPrefix(e.Name(), "p")
+		if e.IsDir() && (e.Name() == tryGroup || plugins && number != "" && strings.Trim(number, "0123456789") == "") {
+			_ = t.rmdir(filepath.Join(t.base, e.Name())) // busy: somebody is in it
+		}
+	}
 }
 
 // Group is the cgroup of one process.

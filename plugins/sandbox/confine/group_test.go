@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // fakeTree is a folder that behaves as a cgroup v2 does: a new directory has its control files at once, and
@@ -37,6 +39,36 @@ func fakeTree(t *testing.T, controllers string, missing ...string) tree {
 			}
 			return os.RemoveAll(path)
 		}}
+}
+
+// An agent that was killed leaves its groups behind: the next one begins all the same, and leaves alone what is not
+// a plugin's or has somebody in it.
+func TestWhatAKilledAgentLeftIsRemovedAndNothingElse(t *testing.T) {
+	tr := fakeTree(t, "cpu memory pids\n")
+	for _, name := range []string{"p123", tryGroup, "p77", "agent", "plain", "p12x"} {
+		if err := tr.mkdir(filepath.Join(tr.base, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.rmdir = func(path string) error {
+		if filepath.Base(path) == "p77" {
+			return unix.EBUSY
+		}
+		return os.RemoveAll(path)
+	}
+	if err := tr.ready(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob(tr.base + "/*/pids.max")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		all[i] = filepath.Base(filepath.Dir(all[i]))
+	}
+	if got := strings.Join(all, " "); got != "agent p12x p77 plain" {
+		t.Errorf("left: %s", got)
+	}
 }
 
 func TestAGroupHasItsLimitsBeforeAnythingRunsInIt(t *testing.T) {
