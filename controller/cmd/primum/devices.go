@@ -11,6 +11,8 @@ type deviceCommands struct {
 	Import importCommand     `cmd:"" help:"Take a CMMS export: every row, or none."`
 	List   deviceListCommand `cmd:"" help:"List devices."`
 	Show   deviceShowCommand `cmd:"" help:"Show one device, what it answered, and what differs."`
+	Out    outOfUseCommand   `cmd:"" name:"out-of-use" help:"Say for a time that no patient depends on a device. Life-support and high-risk devices are asked only then."`
+	In     inUseCommand      `cmd:"" name:"in-use" help:"Say that a patient depends on a device: what is under way stops."`
 	Clear  clearCommand      `cmd:"" help:"Say that a device in distress was looked at and may be asked again. Needs the role clinical or admin, and an approver's key."`
 }
 

@@ -64,7 +64,7 @@ func May(r Role, method string) bool {
 		"WindowService/ListWindows", "WindowService/GetWindow",
 		"PlanService/GetPlan", "PlanService/ListPlans", "PlanService/ListStandingApprovals",
 		"RunService/GetRun", "RunService/ListRuns", "RunService/WatchRun", "RunService/ListTasks", "RunService/GetReport",
-		"HoldService/PlaceHold", "HoldService/ListHolds", "AgentAdminService/ListAgents", "ListService/GetRelease", "PaperService/ListProposals":
+		"HoldService/PlaceHold", "InventoryService/ReportInUse", "HoldService/ListHolds", "AgentAdminService/ListAgents", "ListService/GetRelease", "PaperService/ListProposals":
 		return true
 	case "InventoryService/ImportDevices", "WindowService/CreateWindow", "PlanService/CreatePlan", "PlanService/ApprovePlan",
 		"PlanService/CreateStandingApproval", "RunService/CancelRun", "PaperService/ImportAdvisory", "PaperService/ImportDisclosure",
@@ -74,6 +74,8 @@ func May(r Role, method string) bool {
 		return r != Tool
 	case "HoldService/LiftHold", "InventoryService/ClearDevice":
 		return r == Clinical || r == Admin
+	case "InventoryService/ConfirmOutOfUse":
+		return r != Viewer
 	case "ProbeService/Probe":
 		return r == Tool || r == Operator || r == Admin
 	case "AgentAdminService/CreateEnrollmentToken", "AgentAdminService/SetSecret", "ListService/PublishRelease":

@@ -19,6 +19,7 @@ import (
 func may() map[string]string {
 	return map[string]string{
 		"InventoryService/ImportDevices": "oa", "InventoryService/ListDevices": "vocta", "InventoryService/GetDevice": "vocta", "InventoryService/ExplainQuestion": "vocta", "InventoryService/ClearDevice": "ca",
+		"InventoryService/ConfirmOutOfUse": "octa", "InventoryService/ReportInUse": "vocta",
 		"WindowService/CreateWindow": "oa", "WindowService/ListWindows": "vocta", "WindowService/GetWindow": "vocta",
 		"PlanService/CreatePlan": "oa", "PlanService/GetPlan": "vocta", "PlanService/ListPlans": "vocta", "PlanService/ApprovePlan": "oa",
 		"PlanService/CreateStandingApproval": "oa", "PlanService/ListStandingApprovals": "vocta",

@@ -50,6 +50,30 @@ func (s *Store) PutDevices(ctx context.Context, devices []Device, r *Request, a 
 	return n, err
 }
 
+// SetCells changes some cells of one device; an empty one goes away. It fails with ErrNotFound.
+func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]string, r *Request, a Audit) error {
+	return s.tx(ctx, "change device", func(tx *sql.Tx) error {
+		d, err := one(ctx, tx, scanDevice, `SELECT tag, cells FROM device WHERE tag = ?`, tag)
+		if err != nil {
+			return err
+		}
+		d.Cells = maps.Clone(d.Cells)
+		for column, cell := range cells {
+			d.Cells[column] = cell
+			if cell == "" {
+				delete(d.Cells, column)
+			}
+		}
+		if err := putDevice(ctx, tx, d, a.At, &Counts{}); err != nil {
+			return err
+		}
+		if err := a.add(ctx, tx); err != nil {
+			return err
+		}
+		return r.keep(ctx, tx, tag, a.At)
+	})
+}
+
 // Twins returns the other asset tags that share the address or the network card of a device: they are the same
 // device (G9).
 func (s *Store) Twins(ctx context.Context, tag string) ([]string, error) {

@@ -77,7 +77,7 @@ func (x SetSecretRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SetSecretRequest_Kind.Descriptor instead.
 func (SetSecretRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66, 0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68, 0}
 }
 
 type ListEvidenceRequest struct {
@@ -1312,6 +1312,132 @@ func (x *Distress) GetProblem() string {
 	return ""
 }
 
+type ConfirmOutOfUseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. "devices/...".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Required. How long it holds, 1 minute to 12 hours.
+	Duration *durationpb.Duration `protobuf:"bytes,2,opt,name=duration,proto3" json:"duration,omitempty"`
+	// Required. How it is known.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Optional. Own name of the call; a repeated one is carried out once.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmOutOfUseRequest) Reset() {
+	*x = ConfirmOutOfUseRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmOutOfUseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmOutOfUseRequest) ProtoMessage() {}
+
+func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmOutOfUseRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmOutOfUseRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ConfirmOutOfUseRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConfirmOutOfUseRequest) GetDuration() *durationpb.Duration {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *ConfirmOutOfUseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ConfirmOutOfUseRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type ReportInUseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. "devices/...".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Required. What is known.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportInUseRequest) Reset() {
+	*x = ReportInUseRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportInUseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportInUseRequest) ProtoMessage() {}
+
+func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportInUseRequest.ProtoReflect.Descriptor instead.
+func (*ReportInUseRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReportInUseRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReportInUseRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ClearDeviceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. Canonical document (primum-clearance/1).
@@ -1325,7 +1451,7 @@ type ClearDeviceRequest struct {
 
 func (x *ClearDeviceRequest) Reset() {
 	*x = ClearDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1463,7 @@ func (x *ClearDeviceRequest) String() string {
 func (*ClearDeviceRequest) ProtoMessage() {}
 
 func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1476,7 @@ func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ClearDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClearDeviceRequest) GetDocument() []byte {
@@ -1388,7 +1514,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1526,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1539,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Fact) GetField() string {
@@ -1458,7 +1584,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1596,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1609,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ImportDevicesRequest) GetCsv() []byte {
@@ -1520,7 +1646,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1532,7 +1658,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,7 +1671,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ImportDevicesResponse) GetCreated() uint32 {
@@ -1589,7 +1715,7 @@ type RowProblem struct {
 
 func (x *RowProblem) Reset() {
 	*x = RowProblem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1727,7 @@ func (x *RowProblem) String() string {
 func (*RowProblem) ProtoMessage() {}
 
 func (x *RowProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1740,7 @@ func (x *RowProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowProblem.ProtoReflect.Descriptor instead.
 func (*RowProblem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RowProblem) GetRow() uint32 {
@@ -1649,7 +1775,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +1787,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +1800,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListDevicesRequest) GetPageSize() uint32 {
@@ -1701,7 +1827,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1839,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1852,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -1753,7 +1879,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1891,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1904,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetDeviceRequest) GetName() string {
@@ -1804,7 +1930,7 @@ type ExplainQuestionRequest struct {
 
 func (x *ExplainQuestionRequest) Reset() {
 	*x = ExplainQuestionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1942,7 @@ func (x *ExplainQuestionRequest) String() string {
 func (*ExplainQuestionRequest) ProtoMessage() {}
 
 func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1955,7 @@ func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ExplainQuestionRequest) GetDevice() string {
@@ -1869,7 +1995,7 @@ type ExplainQuestionResponse struct {
 
 func (x *ExplainQuestionResponse) Reset() {
 	*x = ExplainQuestionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +2007,7 @@ func (x *ExplainQuestionResponse) String() string {
 func (*ExplainQuestionResponse) ProtoMessage() {}
 
 func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +2020,7 @@ func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ExplainQuestionResponse) GetExplanations() []*Explanation {
@@ -1928,7 +2054,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2066,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2079,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Explanation) GetQuestion() string {
@@ -2056,7 +2182,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2194,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2207,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Window) GetName() string {
@@ -2144,7 +2270,7 @@ type CreateWindowRequest struct {
 
 func (x *CreateWindowRequest) Reset() {
 	*x = CreateWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2282,7 @@ func (x *CreateWindowRequest) String() string {
 func (*CreateWindowRequest) ProtoMessage() {}
 
 func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2295,7 @@ func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWindowRequest.ProtoReflect.Descriptor instead.
 func (*CreateWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CreateWindowRequest) GetWindow() *Window {
@@ -2196,7 +2322,7 @@ type ListWindowsRequest struct {
 
 func (x *ListWindowsRequest) Reset() {
 	*x = ListWindowsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2208,7 +2334,7 @@ func (x *ListWindowsRequest) String() string {
 func (*ListWindowsRequest) ProtoMessage() {}
 
 func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2221,7 +2347,7 @@ func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWindowsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListWindowsRequest) GetPageSize() uint32 {
@@ -2248,7 +2374,7 @@ type ListWindowsResponse struct {
 
 func (x *ListWindowsResponse) Reset() {
 	*x = ListWindowsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2260,7 +2386,7 @@ func (x *ListWindowsResponse) String() string {
 func (*ListWindowsResponse) ProtoMessage() {}
 
 func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2273,7 +2399,7 @@ func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWindowsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListWindowsResponse) GetWindows() []*Window {
@@ -2299,7 +2425,7 @@ type GetWindowRequest struct {
 
 func (x *GetWindowRequest) Reset() {
 	*x = GetWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2311,7 +2437,7 @@ func (x *GetWindowRequest) String() string {
 func (*GetWindowRequest) ProtoMessage() {}
 
 func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2324,7 +2450,7 @@ func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWindowRequest.ProtoReflect.Descriptor instead.
 func (*GetWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetWindowRequest) GetName() string {
@@ -2345,7 +2471,7 @@ type CreatePlanRequest struct {
 
 func (x *CreatePlanRequest) Reset() {
 	*x = CreatePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2483,7 @@ func (x *CreatePlanRequest) String() string {
 func (*CreatePlanRequest) ProtoMessage() {}
 
 func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2496,7 @@ func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlanRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CreatePlanRequest) GetWindow() string {
@@ -2397,7 +2523,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2409,7 +2535,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2422,7 +2548,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetPlanRequest) GetName() string {
@@ -2442,7 +2568,7 @@ type ListPlansRequest struct {
 
 func (x *ListPlansRequest) Reset() {
 	*x = ListPlansRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2454,7 +2580,7 @@ func (x *ListPlansRequest) String() string {
 func (*ListPlansRequest) ProtoMessage() {}
 
 func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2467,7 +2593,7 @@ func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
 func (*ListPlansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListPlansRequest) GetPageSize() uint32 {
@@ -2495,7 +2621,7 @@ type ListPlansResponse struct {
 
 func (x *ListPlansResponse) Reset() {
 	*x = ListPlansResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2633,7 @@ func (x *ListPlansResponse) String() string {
 func (*ListPlansResponse) ProtoMessage() {}
 
 func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2646,7 @@ func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
 func (*ListPlansResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListPlansResponse) GetPlans() []*Plan {
@@ -2568,7 +2694,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +2706,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +2719,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Plan) GetName() string {
@@ -2717,7 +2843,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2855,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2868,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *PlanItem) GetDevice() string {
@@ -2805,7 +2931,7 @@ type PlannedMessage struct {
 
 func (x *PlannedMessage) Reset() {
 	*x = PlannedMessage{}
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2943,7 @@ func (x *PlannedMessage) String() string {
 func (*PlannedMessage) ProtoMessage() {}
 
 func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2956,7 @@ func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMessage.ProtoReflect.Descriptor instead.
 func (*PlannedMessage) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PlannedMessage) GetHex() string {
@@ -2866,7 +2992,7 @@ type PlanRefusal struct {
 
 func (x *PlanRefusal) Reset() {
 	*x = PlanRefusal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2878,7 +3004,7 @@ func (x *PlanRefusal) String() string {
 func (*PlanRefusal) ProtoMessage() {}
 
 func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2891,7 +3017,7 @@ func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRefusal.ProtoReflect.Descriptor instead.
 func (*PlanRefusal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PlanRefusal) GetDevice() string {
@@ -2978,7 +3104,7 @@ type ApprovePlanRequest struct {
 
 func (x *ApprovePlanRequest) Reset() {
 	*x = ApprovePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3116,7 @@ func (x *ApprovePlanRequest) String() string {
 func (*ApprovePlanRequest) ProtoMessage() {}
 
 func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3129,7 @@ func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePlanRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ApprovePlanRequest) GetName() string {
@@ -3045,7 +3171,7 @@ type StandingApproval struct {
 
 func (x *StandingApproval) Reset() {
 	*x = StandingApproval{}
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3183,7 @@ func (x *StandingApproval) String() string {
 func (*StandingApproval) ProtoMessage() {}
 
 func (x *StandingApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3196,7 @@ func (x *StandingApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingApproval.ProtoReflect.Descriptor instead.
 func (*StandingApproval) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StandingApproval) GetName() string {
@@ -3134,7 +3260,7 @@ type CreateStandingApprovalRequest struct {
 
 func (x *CreateStandingApprovalRequest) Reset() {
 	*x = CreateStandingApprovalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3146,7 +3272,7 @@ func (x *CreateStandingApprovalRequest) String() string {
 func (*CreateStandingApprovalRequest) ProtoMessage() {}
 
 func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3159,7 +3285,7 @@ func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStandingApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CreateStandingApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateStandingApprovalRequest) GetDocument() []byte {
@@ -3186,7 +3312,7 @@ type ApprovalSignature struct {
 
 func (x *ApprovalSignature) Reset() {
 	*x = ApprovalSignature{}
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3198,7 +3324,7 @@ func (x *ApprovalSignature) String() string {
 func (*ApprovalSignature) ProtoMessage() {}
 
 func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3211,7 +3337,7 @@ func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSignature.ProtoReflect.Descriptor instead.
 func (*ApprovalSignature) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ApprovalSignature) GetBy() string {
@@ -3238,7 +3364,7 @@ type ListStandingApprovalsRequest struct {
 
 func (x *ListStandingApprovalsRequest) Reset() {
 	*x = ListStandingApprovalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3376,7 @@ func (x *ListStandingApprovalsRequest) String() string {
 func (*ListStandingApprovalsRequest) ProtoMessage() {}
 
 func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3389,7 @@ func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListStandingApprovalsRequest) GetPageSize() uint32 {
@@ -3290,7 +3416,7 @@ type ListStandingApprovalsResponse struct {
 
 func (x *ListStandingApprovalsResponse) Reset() {
 	*x = ListStandingApprovalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3428,7 @@ func (x *ListStandingApprovalsResponse) String() string {
 func (*ListStandingApprovalsResponse) ProtoMessage() {}
 
 func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3441,7 @@ func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ListStandingApprovalsResponse) GetStandingApprovals() []*StandingApproval {
@@ -3356,7 +3482,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3494,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3507,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Run) GetName() string {
@@ -3456,7 +3582,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3468,7 +3594,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3481,7 +3607,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GetRunRequest) GetName() string {
@@ -3501,7 +3627,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3513,7 +3639,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3526,7 +3652,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListRunsRequest) GetPageSize() uint32 {
@@ -3553,7 +3679,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3565,7 +3691,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3578,7 +3704,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -3604,7 +3730,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3616,7 +3742,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3629,7 +3755,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *WatchRunRequest) GetName() string {
@@ -3651,7 +3777,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3663,7 +3789,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3676,7 +3802,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListTasksRequest) GetRun() string {
@@ -3710,7 +3836,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3722,7 +3848,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3735,7 +3861,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -3773,7 +3899,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3785,7 +3911,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3798,7 +3924,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Task) GetName() string {
@@ -3890,7 +4016,7 @@ type GetReportRequest struct {
 
 func (x *GetReportRequest) Reset() {
 	*x = GetReportRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3902,7 +4028,7 @@ func (x *GetReportRequest) String() string {
 func (*GetReportRequest) ProtoMessage() {}
 
 func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3915,7 +4041,7 @@ func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReportRequest.ProtoReflect.Descriptor instead.
 func (*GetReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetReportRequest) GetRun() string {
@@ -3942,7 +4068,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3954,7 +4080,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3967,7 +4093,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Report) GetContent() string {
@@ -3995,7 +4121,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4007,7 +4133,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4020,7 +4146,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *CancelRunRequest) GetName() string {
@@ -4051,7 +4177,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4189,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4076,7 +4202,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ProbeRequest) GetDevice() string {
@@ -4111,7 +4237,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4123,7 +4249,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4136,7 +4262,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ProbeResponse) GetRun() string {
@@ -4168,7 +4294,7 @@ type PlaceHoldRequest struct {
 
 func (x *PlaceHoldRequest) Reset() {
 	*x = PlaceHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4180,7 +4306,7 @@ func (x *PlaceHoldRequest) String() string {
 func (*PlaceHoldRequest) ProtoMessage() {}
 
 func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4193,7 +4319,7 @@ func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
 func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PlaceHoldRequest) GetScope() string {
@@ -4248,7 +4374,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4386,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4399,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Hold) GetName() string {
@@ -4372,7 +4498,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4384,7 +4510,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4397,7 +4523,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListHoldsRequest) GetPageSize() uint32 {
@@ -4431,7 +4557,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4443,7 +4569,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4456,7 +4582,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*Hold {
@@ -4485,7 +4611,7 @@ type LiftHoldRequest struct {
 
 func (x *LiftHoldRequest) Reset() {
 	*x = LiftHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4497,7 +4623,7 @@ func (x *LiftHoldRequest) String() string {
 func (*LiftHoldRequest) ProtoMessage() {}
 
 func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4510,7 +4636,7 @@ func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftHoldRequest.ProtoReflect.Descriptor instead.
 func (*LiftHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LiftHoldRequest) GetName() string {
@@ -4552,7 +4678,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4564,7 +4690,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4577,7 +4703,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Agent) GetName() string {
@@ -4667,7 +4793,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4679,7 +4805,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4692,7 +4818,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListAgentsRequest) GetPageSize() uint32 {
@@ -4719,7 +4845,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +4857,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +4870,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -4771,7 +4897,7 @@ type CreateEnrollmentTokenRequest struct {
 
 func (x *CreateEnrollmentTokenRequest) Reset() {
 	*x = CreateEnrollmentTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4783,7 +4909,7 @@ func (x *CreateEnrollmentTokenRequest) String() string {
 func (*CreateEnrollmentTokenRequest) ProtoMessage() {}
 
 func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4796,7 +4922,7 @@ func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnrollmentTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnrollmentTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *CreateEnrollmentTokenRequest) GetAgent() string {
@@ -4818,7 +4944,7 @@ type EnrollmentToken struct {
 
 func (x *EnrollmentToken) Reset() {
 	*x = EnrollmentToken{}
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4830,7 +4956,7 @@ func (x *EnrollmentToken) String() string {
 func (*EnrollmentToken) ProtoMessage() {}
 
 func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4843,7 +4969,7 @@ func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollmentToken.ProtoReflect.Descriptor instead.
 func (*EnrollmentToken) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *EnrollmentToken) GetToken() string {
@@ -4883,7 +5009,7 @@ type SetSecretRequest struct {
 
 func (x *SetSecretRequest) Reset() {
 	*x = SetSecretRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4895,7 +5021,7 @@ func (x *SetSecretRequest) String() string {
 func (*SetSecretRequest) ProtoMessage() {}
 
 func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4908,7 +5034,7 @@ func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretRequest.ProtoReflect.Descriptor instead.
 func (*SetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SetSecretRequest) GetAgent() string {
@@ -4948,7 +5074,7 @@ type SetSecretResponse struct {
 
 func (x *SetSecretResponse) Reset() {
 	*x = SetSecretResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4960,7 +5086,7 @@ func (x *SetSecretResponse) String() string {
 func (*SetSecretResponse) ProtoMessage() {}
 
 func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4973,7 +5099,7 @@ func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretResponse.ProtoReflect.Descriptor instead.
 func (*SetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SetSecretResponse) GetVersion() uint64 {
@@ -4993,7 +5119,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5005,7 +5131,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5018,7 +5144,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *PublishReleaseRequest) GetBundle() []byte {
@@ -5036,7 +5162,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5048,7 +5174,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5061,7 +5187,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 // ListRelease is the safety list in force.
@@ -5079,7 +5205,7 @@ type ListRelease struct {
 
 func (x *ListRelease) Reset() {
 	*x = ListRelease{}
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5091,7 +5217,7 @@ func (x *ListRelease) String() string {
 func (*ListRelease) ProtoMessage() {}
 
 func (x *ListRelease) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5104,7 +5230,7 @@ func (x *ListRelease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRelease.ProtoReflect.Descriptor instead.
 func (*ListRelease) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListRelease) GetNumber() uint64 {
@@ -5270,7 +5396,16 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\x12*\n" +
 	"\x02at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
 	"\bclearing\x18\a \x01(\bR\bclearing\x12\x18\n" +
-	"\aproblem\x18\b \x01(\tR\aproblem\"^\n" +
+	"\aproblem\x18\b \x01(\tR\aproblem\"\x9a\x01\n" +
+	"\x16ConfirmOutOfUseRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x125\n" +
+	"\bduration\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\bduration\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\"@\n" +
+	"\x12ReportInUseRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"^\n" +
 	"\x12ClearDeviceRequest\x12\x1a\n" +
 	"\bdocument\x18\x01 \x01(\fR\bdocument\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x1c\n" +
@@ -5584,13 +5719,15 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"statements\x18\x05 \x01(\rR\n" +
 	"statements\x12\x12\n" +
-	"\x04site\x18\x06 \x01(\tR\x04site2\xc8\x03\n" +
+	"\x04site\x18\x06 \x01(\tR\x04site2\xea\x04\n" +
 	"\x10InventoryService\x12^\n" +
 	"\rImportDevices\x12%.primum.admin.v1.ImportDevicesRequest\x1a&.primum.admin.v1.ImportDevicesResponse\x12X\n" +
 	"\vListDevices\x12#.primum.admin.v1.ListDevicesRequest\x1a$.primum.admin.v1.ListDevicesResponse\x12G\n" +
 	"\tGetDevice\x12!.primum.admin.v1.GetDeviceRequest\x1a\x17.primum.admin.v1.Device\x12d\n" +
 	"\x0fExplainQuestion\x12'.primum.admin.v1.ExplainQuestionRequest\x1a(.primum.admin.v1.ExplainQuestionResponse\x12K\n" +
-	"\vClearDevice\x12#.primum.admin.v1.ClearDeviceRequest\x1a\x17.primum.admin.v1.Device2\x81\x02\n" +
+	"\vClearDevice\x12#.primum.admin.v1.ClearDeviceRequest\x1a\x17.primum.admin.v1.Device\x12S\n" +
+	"\x0fConfirmOutOfUse\x12'.primum.admin.v1.ConfirmOutOfUseRequest\x1a\x17.primum.admin.v1.Device\x12K\n" +
+	"\vReportInUse\x12#.primum.admin.v1.ReportInUseRequest\x1a\x17.primum.admin.v1.Device2\x81\x02\n" +
 	"\rWindowService\x12M\n" +
 	"\fCreateWindow\x12$.primum.admin.v1.CreateWindowRequest\x1a\x17.primum.admin.v1.Window\x12X\n" +
 	"\vListWindows\x12#.primum.admin.v1.ListWindowsRequest\x1a$.primum.admin.v1.ListWindowsResponse\x12G\n" +
@@ -5647,7 +5784,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
 	(*ListEvidenceRequest)(nil),           // 1: primum.admin.v1.ListEvidenceRequest
@@ -5663,187 +5800,194 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*Disclosure)(nil),                    // 11: primum.admin.v1.Disclosure
 	(*Device)(nil),                        // 12: primum.admin.v1.Device
 	(*Distress)(nil),                      // 13: primum.admin.v1.Distress
-	(*ClearDeviceRequest)(nil),            // 14: primum.admin.v1.ClearDeviceRequest
-	(*Fact)(nil),                          // 15: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 16: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 17: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 18: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 19: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 20: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 21: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 22: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 23: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 24: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 25: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 26: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 27: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 28: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 29: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 30: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 31: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 32: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 33: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 34: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 35: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 36: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 37: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 38: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 39: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 40: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 41: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 42: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 43: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 44: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 45: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 46: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 47: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 48: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 49: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 50: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 51: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 52: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 53: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 54: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 55: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 56: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 57: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 58: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 59: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 60: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 61: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 62: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 63: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 64: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 65: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 66: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 67: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 68: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 69: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 70: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 71: primum.admin.v1.ListRelease
-	nil,                                   // 72: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 73: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 74: google.protobuf.Duration
+	(*ConfirmOutOfUseRequest)(nil),        // 14: primum.admin.v1.ConfirmOutOfUseRequest
+	(*ReportInUseRequest)(nil),            // 15: primum.admin.v1.ReportInUseRequest
+	(*ClearDeviceRequest)(nil),            // 16: primum.admin.v1.ClearDeviceRequest
+	(*Fact)(nil),                          // 17: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 18: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 19: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 20: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 21: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 22: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 23: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 24: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 25: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 26: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 27: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 28: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 29: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 30: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 31: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 32: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 33: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 34: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 35: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 36: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 37: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 38: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 39: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 40: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 41: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 42: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 43: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 44: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 45: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 46: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 47: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 48: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 49: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 50: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 51: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 52: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 53: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 54: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 55: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 56: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 57: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 58: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 59: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 60: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 61: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 62: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 63: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 64: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 65: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 66: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 67: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 68: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 69: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 70: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 71: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 72: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 73: primum.admin.v1.ListRelease
+	nil,                                   // 74: primum.admin.v1.Run.TasksEntry
+	(*timestamppb.Timestamp)(nil),         // 75: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 76: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
 	3,  // 0: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
-	73, // 1: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	75, // 1: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
 	6,  // 2: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	73, // 3: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	15, // 4: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	73, // 5: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	75, // 3: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	17, // 4: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	75, // 5: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
 	13, // 6: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
-	73, // 7: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
-	73, // 8: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	18, // 9: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	12, // 10: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	24, // 11: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	36, // 12: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	74, // 13: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	73, // 14: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	25, // 15: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	25, // 16: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	34, // 17: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	73, // 18: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	73, // 19: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	35, // 20: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	37, // 21: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	74, // 22: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	36, // 23: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	73, // 24: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	73, // 25: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	41, // 26: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	39, // 27: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	73, // 28: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	73, // 29: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	72, // 30: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	44, // 31: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	51, // 32: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	73, // 33: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	74, // 34: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	15, // 35: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	51, // 36: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	73, // 37: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	58, // 38: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	73, // 39: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	62, // 40: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	73, // 41: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	0,  // 42: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
-	73, // 43: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	73, // 44: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	16, // 45: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	19, // 46: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	21, // 47: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	22, // 48: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	14, // 49: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
-	26, // 50: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	27, // 51: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	29, // 52: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	30, // 53: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	31, // 54: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	32, // 55: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	38, // 56: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	40, // 57: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	42, // 58: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	45, // 59: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	46, // 60: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	48, // 61: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	49, // 62: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	52, // 63: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	54, // 64: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	55, // 65: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	57, // 66: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	59, // 67: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	61, // 68: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	63, // 69: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	65, // 70: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	67, // 71: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	69, // 72: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	70, // 73: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	4,  // 74: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	7,  // 75: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	9,  // 76: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	10, // 77: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	1,  // 78: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
-	17, // 79: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	20, // 80: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	12, // 81: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	23, // 82: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	12, // 83: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
-	25, // 84: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	28, // 85: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	25, // 86: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	34, // 87: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	34, // 88: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	33, // 89: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	34, // 90: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	39, // 91: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	43, // 92: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	44, // 93: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	47, // 94: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	44, // 95: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	50, // 96: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	53, // 97: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	44, // 98: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	56, // 99: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	58, // 100: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	60, // 101: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	58, // 102: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	64, // 103: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	66, // 104: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	68, // 105: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	71, // 106: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	71, // 107: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	5,  // 108: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	8,  // 109: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	6,  // 110: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	11, // 111: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	2,  // 112: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
-	79, // [79:113] is the sub-list for method output_type
-	45, // [45:79] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	75, // 7: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
+	76, // 8: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
+	75, // 9: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	20, // 10: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	12, // 11: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	26, // 12: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	38, // 13: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	76, // 14: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	75, // 15: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	27, // 16: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	27, // 17: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	36, // 18: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	75, // 19: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	75, // 20: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	37, // 21: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	39, // 22: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	76, // 23: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	38, // 24: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	75, // 25: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	75, // 26: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	43, // 27: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	41, // 28: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	75, // 29: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	75, // 30: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	74, // 31: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	46, // 32: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	53, // 33: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	75, // 34: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	76, // 35: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	17, // 36: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	53, // 37: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	75, // 38: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	60, // 39: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	75, // 40: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	64, // 41: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	75, // 42: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,  // 43: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	75, // 44: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	75, // 45: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	18, // 46: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	21, // 47: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	23, // 48: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	24, // 49: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	16, // 50: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
+	14, // 51: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
+	15, // 52: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
+	28, // 53: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	29, // 54: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	31, // 55: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	32, // 56: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	33, // 57: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	34, // 58: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	40, // 59: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	42, // 60: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	44, // 61: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	47, // 62: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	48, // 63: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	50, // 64: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	51, // 65: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	54, // 66: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	56, // 67: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	57, // 68: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	59, // 69: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	61, // 70: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	63, // 71: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	65, // 72: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	67, // 73: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	69, // 74: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	71, // 75: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	72, // 76: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	4,  // 77: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	7,  // 78: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	9,  // 79: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	10, // 80: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	1,  // 81: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
+	19, // 82: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	22, // 83: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	12, // 84: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	25, // 85: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	12, // 86: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
+	12, // 87: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
+	12, // 88: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
+	27, // 89: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	30, // 90: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	27, // 91: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	36, // 92: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	36, // 93: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	35, // 94: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	36, // 95: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	41, // 96: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	45, // 97: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	46, // 98: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	49, // 99: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	46, // 100: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	52, // 101: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	55, // 102: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	46, // 103: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	58, // 104: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	60, // 105: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	62, // 106: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	60, // 107: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	66, // 108: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	68, // 109: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	70, // 110: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	73, // 111: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	73, // 112: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	5,  // 113: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	8,  // 114: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	6,  // 115: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	11, // 116: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	2,  // 117: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
+	82, // [82:118] is the sub-list for method output_type
+	46, // [46:82] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -5857,7 +6001,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   72,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   10,
 		},

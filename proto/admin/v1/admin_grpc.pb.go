@@ -29,6 +29,8 @@ const (
 	InventoryService_GetDevice_FullMethodName       = "/primum.admin.v1.InventoryService/GetDevice"
 	InventoryService_ExplainQuestion_FullMethodName = "/primum.admin.v1.InventoryService/ExplainQuestion"
 	InventoryService_ClearDevice_FullMethodName     = "/primum.admin.v1.InventoryService/ClearDevice"
+	InventoryService_ConfirmOutOfUse_FullMethodName = "/primum.admin.v1.InventoryService/ConfirmOutOfUse"
+	InventoryService_ReportInUse_FullMethodName     = "/primum.admin.v1.InventoryService/ReportInUse"
 )
 
 // InventoryServiceClient is the client API for InventoryService service.
@@ -46,6 +48,10 @@ type InventoryServiceClient interface {
 	// ClearDevice hands an approver's signed word to the agent that a device in distress has been looked at. It
 	// needs the role "clinical" or "admin", and a reason in the document.
 	ClearDevice(ctx context.Context, in *ClearDeviceRequest, opts ...grpc.CallOption) (*Device, error)
+	// ConfirmOutOfUse says for a time that no patient depends on a device: a person who has looked, or a tool that knows.
+	ConfirmOutOfUse(ctx context.Context, in *ConfirmOutOfUseRequest, opts ...grpc.CallOption) (*Device, error)
+	// ReportInUse ends that at once, and places a hold of the device, which stops what is under way. Anyone may.
+	ReportInUse(ctx context.Context, in *ReportInUseRequest, opts ...grpc.CallOption) (*Device, error)
 }
 
 type inventoryServiceClient struct {
@@ -106,6 +112,26 @@ func (c *inventoryServiceClient) ClearDevice(ctx context.Context, in *ClearDevic
 	return out, nil
 }
 
+func (c *inventoryServiceClient) ConfirmOutOfUse(ctx context.Context, in *ConfirmOutOfUseRequest, opts ...grpc.CallOption) (*Device, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Device)
+	err := c.cc.Invoke(ctx, InventoryService_ConfirmOutOfUse_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inventoryServiceClient) ReportInUse(ctx context.Context, in *ReportInUseRequest, opts ...grpc.CallOption) (*Device, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Device)
+	err := c.cc.Invoke(ctx, InventoryService_ReportInUse_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InventoryServiceServer is the server API for InventoryService service.
 // All implementations must embed UnimplementedInventoryServiceServer
 // for forward compatibility.
@@ -121,6 +147,10 @@ type InventoryServiceServer interface {
 	// ClearDevice hands an approver's signed word to the agent that a device in distress has been looked at. It
 	// needs the role "clinical" or "admin", and a reason in the document.
 	ClearDevice(context.Context, *ClearDeviceRequest) (*Device, error)
+	// ConfirmOutOfUse says for a time that no patient depends on a device: a person who has looked, or a tool that knows.
+	ConfirmOutOfUse(context.Context, *ConfirmOutOfUseRequest) (*Device, error)
+	// ReportInUse ends that at once, and places a hold of the device, which stops what is under way. Anyone may.
+	ReportInUse(context.Context, *ReportInUseRequest) (*Device, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }
 
@@ -145,6 +175,12 @@ func (UnimplementedInventoryServiceServer) ExplainQuestion(context.Context, *Exp
 }
 func (UnimplementedInventoryServiceServer) ClearDevice(context.Context, *ClearDeviceRequest) (*Device, error) {
 	return nil, status.Error(codes.Unimplemented, "method ClearDevice not implemented")
+}
+func (UnimplementedInventoryServiceServer) ConfirmOutOfUse(context.Context, *ConfirmOutOfUseRequest) (*Device, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmOutOfUse not implemented")
+}
+func (UnimplementedInventoryServiceServer) ReportInUse(context.Context, *ReportInUseRequest) (*Device, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReportInUse not implemented")
 }
 func (UnimplementedInventoryServiceServer) mustEmbedUnimplementedInventoryServiceServer() {}
 func (UnimplementedInventoryServiceServer) testEmbeddedByValue()                          {}
@@ -257,6 +293,42 @@ func _InventoryService_ClearDevice_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _InventoryService_ConfirmOutOfUse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmOutOfUseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ConfirmOutOfUse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ConfirmOutOfUse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ConfirmOutOfUse(ctx, req.(*ConfirmOutOfUseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _InventoryService_ReportInUse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportInUseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InventoryServiceServer).ReportInUse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: InventoryService_ReportInUse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InventoryServiceServer).ReportInUse(ctx, req.(*ReportInUseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // InventoryService_ServiceDesc is the grpc.ServiceDesc for InventoryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,6 +355,14 @@ var InventoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ClearDevice",
 			Handler:    _InventoryService_ClearDevice_Handler,
+		},
+		{
+			MethodName: "ConfirmOutOfUse",
+			Handler:    _InventoryService_ConfirmOutOfUse_Handler,
+		},
+		{
+			MethodName: "ReportInUse",
+			Handler:    _InventoryService_ReportInUse_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

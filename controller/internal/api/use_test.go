@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"primum/controller/internal/auth"
+	"primum/controller/internal/inventory"
+	"primum/controller/internal/store"
+	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
+)
+
+// as is the context of a call by somebody with a token, as the gate makes it.
+func as(t *testing.T, a *API, name string, role auth.Role) (out context.Context) {
+	t.Helper()
+	token, err := auth.NewToken(t.Context(), a.Store, name, role, store.Audit{At: time.Now(), Actor: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+token))
+	_, err = auth.Gate{Store: a.Store}.Unary(in, nil, &grpc.UnaryServerInfo{FullMethod: "/primum.admin.v1.InventoryService/GetDevice"}, func(ctx context.Context, _ any) (any, error) {
+		out = ctx
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// H-002: somebody's word that no patient depends on a device holds for a time and no longer, is ended by the opposite
+// word of anybody, which also stops what is under way, and by the next import that does not repeat it.
+func TestAWordThatADeviceIsOutOfUseHoldsForItsTime(t *testing.T) {
+	a := office(t, "10-1", "10-2")
+	s := &inventoryService{API: a}
+	ctx := as(t, a, "ward", auth.Clinical)
+	confirm := func(name string, d time.Duration, reason, id string) (*adminv1.Device, error) {
+		return s.ConfirmOutOfUse(ctx, &adminv1.ConfirmOutOfUseRequest{Name: name, Duration: durationpb.New(d), Reason: reason, RequestId: id})
+	}
+	word := func() *list.OutOfUse {
+		t.Helper()
+		d, err := a.Store.Device(t.Context(), "10-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := inventory.Restore(d.Cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row.Device(nil).OutOfUse
+	}
+	for name, c := range map[string]struct {
+		device string
+		d      time.Duration
+		reason string
+		code   codes.Code
+	}{
+		"no time":        {"devices/10-1", 0, "seen", codes.InvalidArgument},
+		"too short":      {"devices/10-1", 59 * time.Second, "seen", codes.InvalidArgument},
+		"too long":       {"devices/10-1", 12*time.Hour + time.Second, "seen", codes.InvalidArgument},
+		"no reason":      {"devices/10-1", time.Hour, " ", codes.InvalidArgument},
+		"a long reason":  {"devices/10-1", time.Hour, strings.Repeat("x", 901), codes.InvalidArgument},
+		"another device": {"devices/10-9", time.Hour, "seen", codes.NotFound},
+		"no device":      {"10-1/", time.Hour, "seen", codes.InvalidArgument},
+	} {
+		if _, err := confirm(c.device, c.d, c.reason, ""); status.Code(err) != c.code || word() != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	now := time.Now()
+	a.Now = func() time.Time { return now }
+	for range 2 { // a repeated call does not lengthen it
+		d, err := confirm("devices/10-1", time.Hour, "empty room", "once")
+		if err != nil || d.GetOutOfUseConfirmedUntil() == nil {
+			t.Fatalf("%v %v", d, err)
+		}
+		now = now.Add(30 * time.Minute)
+	}
+	if w := word(); w == nil || w.Until.Sub(now) > 0 || w.Until.Sub(now) < -time.Second || w.By != "ward" {
+		t.Errorf("%+v at %s", w, now)
+	}
+	d, err := s.ReportInUse(ctx, &adminv1.ReportInUseRequest{Name: "devices/10-1", Reason: "a patient came"})
+	if err != nil || d.GetOutOfUseConfirmedUntil() != nil || word() != nil {
+		t.Errorf("%v %v", d, err)
+	}
+	if _, holds, err := a.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 1 || holds[0].Scope != "device" || holds[0].Value != "10-1" || holds[0].Reason != "in use: a patient came" {
+		t.Errorf("%+v %v", holds, err)
+	}
+	for _, r := range []*adminv1.ReportInUseRequest{{Name: "devices/10-9", Reason: "x"}, {Name: "devices/10-1"}} {
+		if _, err := s.ReportInUse(ctx, r); status.Code(err) != codes.NotFound && status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%v: %v", r, err)
+		}
+	}
+	if _, err := confirm("devices/10-1", time.Hour, "empty again", ""); err != nil || word() == nil {
+		t.Error(err)
+	}
+	if r, err := s.ImportDevices(t.Context(), &adminv1.ImportDevicesRequest{Csv: []byte("asset_tag,manufacturer,model\n10-1,Dräger,Delta 10-1\n")}); err != nil || len(r.GetProblems()) > 0 || word() != nil {
+		t.Errorf("%v %v", r, err)
+	}
+	if n, err := a.Store.VerifyAudit(t.Context()); err != nil || n < 5 {
+		t.Errorf("%d acts: %v", n, err)
+	}
+}
