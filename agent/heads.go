@@ -21,10 +21,14 @@ const evidenceKeyFile = "evidence.key"
 // mostBetweenHeads is how long records may stand without a signed head over them.
 const mostBetweenHeads = time.Minute
 
+// sayAgain is after how long a head is signed anew though nothing has grown: it shows that nothing has.
+const sayAgain = 10 * time.Minute
+
 // signedHead is the newest one; the zero value is none.
 type signedHead struct {
 	note []byte
 	size uint64
+	at   time.Time
 }
 
 // openSigner reads the key of an agent, or makes it at the first start.
@@ -82,14 +86,15 @@ func (a *Agent) keepHeads(ctx context.Context) {
 	}
 }
 
-// signHead signs a head over what the journal holds, unless the newest head covers it already. A head is for who
+// signHead signs a head over what the journal holds, unless the newest head covers it already and is not old. A head is for who
 // looks later: that one cannot be made or kept ends no work, and is said.
 func (a *Agent) signHead() {
 	a.mu.Lock()
 	j := a.journal
-	tree, covered := j.Tree(), a.head.size
+	tree, last := j.Tree(), a.head
 	a.mu.Unlock()
-	if tree.Size() == covered {
+	now := time.Now()
+	if tree.Size() == last.size && now.Sub(last.at) < sayAgain {
 		return
 	}
 	root, err := tree.Root()
@@ -97,14 +102,14 @@ func (a *Agent) signHead() {
 		a.log.Error("make head", "error", err)
 		return
 	}
-	note, err := a.signer.Sign(evidence.TreeHead{Agent: a.id.Name, Incarnation: j.Incarnation(), Size: tree.Size(), Root: root, At: time.Now()})
+	note, err := a.signer.Sign(evidence.TreeHead{Agent: a.id.Name, Incarnation: j.Incarnation(), Size: tree.Size(), Root: root, At: now})
 	if err != nil {
 		a.log.Error("make head", "error", err)
 		return
 	}
 	a.mu.Lock()
 	if a.journal == j {
-		a.head = signedHead{note, tree.Size()}
+		a.head = signedHead{note, tree.Size(), now}
 		close(a.headed)
 		a.headed = make(chan struct{})
 	}

@@ -3,6 +3,7 @@
 package uplink
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -125,7 +126,7 @@ type link struct {
 	sentAt  map[uint64]time.Duration
 	beats   chan beat
 	next    uint64 // next record to hand over
-	headed  uint64 // records that the head covers that was handed over last
+	headed  []byte // head that was handed over last
 	paper   *paper
 }
 
@@ -184,11 +185,11 @@ func (s *link) write(ctx context.Context, stream grpc.BidiStreamingClient[contro
 		if err := s.records(stream); err != nil {
 			return err
 		}
-		if size > s.headed && size < s.next { // never before the records that it covers
+		if size > 0 && size < s.next && !bytes.Equal(head, s.headed) { // never before the records that it covers
 			if err := stream.Send(&controlv1.AgentMessage{Kind: &controlv1.AgentMessage_TreeHead{TreeHead: &controlv1.TreeHead{Note: head}}}); err != nil {
 				return err
 			}
-			s.headed = size
+			s.headed = head
 		}
 		select {
 		case <-ctx.Done():

@@ -68,6 +68,7 @@ type commandLine struct {
 	Paper   advisoryCommands `cmd:"" name:"advisory" help:"Security advisories (CSAF 2.0), and the denials that they suggest."`
 	MDS2    mds2Commands     `cmd:"" name:"mds2" help:"What manufacturers disclose of their models (HN 1-2019)."`
 	Proof   evidenceCommands `cmd:"" name:"evidence" help:"The record of what was asked, and its proof."`
+	Touched touchedCommand   `cmd:"" help:"What was sent to a device in a time, by whose approval, the state before and after; or that nothing was."`
 	Key     keyCommands      `cmd:"" help:"Keys of people who sign."`
 	Stand   standingCommands `cmd:"" name:"standing" help:"Standing approvals."`
 	Version versionCommand   `cmd:"" help:"Print the version."`

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	adminv1 "primum/proto/admin/v1"
+	"primum/safetylists/evidence"
 )
 
 func TestImportSaysEachProblemOnALineAndExitsTwo(t *testing.T) {
@@ -92,13 +93,19 @@ func TestNothingThatADeviceOrTheServerSaysReachesTheTerminal(t *testing.T) {
 	run := &adminv1.Run{Name: hostile, State: hostile, Window: hostile, Tasks: map[string]uint32{hostile: 1}}
 	plan := &adminv1.Plan{Name: hostile, Window: hostile, State: hostile, ApprovedBy: []string{hostile}, Items: []*adminv1.PlanItem{{DeviceName: hostile, Place: hostile,
 		Messages: []*adminv1.PlannedMessage{{Words: hostile, Hex: hostile}}}}, Refusals: []*adminv1.PlanRefusal{{DeviceName: hostile, Reason: hostile, Detail: hostile, Why: hostile}}}
+	said, _, err := evidence.Record{Kind: evidence.Outcome, Permit: hostile, Words: hostile, Result: &evidence.Result{Detail: hostile, Facts: []evidence.Fact{{Field: hostile, Value: hostile}}}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := serve(t, answers{
 		"GetDevice": says(d), "ListDevices": says(&adminv1.ListDevicesResponse{Devices: []*adminv1.Device{d}}), "ListTasks": says(&adminv1.ListTasksResponse{Tasks: []*adminv1.Task{task}}),
 		"Probe": says(&adminv1.ProbeResponse{Task: task}), "ListHolds": says(&adminv1.ListHoldsResponse{Holds: []*adminv1.Hold{hold}}), "GetRun": says(run),
 		"ListRuns": says(&adminv1.ListRunsResponse{Runs: []*adminv1.Run{run}}), "GetPlan": says(plan), "GetReport": says(&adminv1.Report{Content: hostile + "\n" + hostile}),
-		"ListPlans":             says(&adminv1.ListPlansResponse{Plans: []*adminv1.Plan{plan}}),
-		"ListWindows":           says(&adminv1.ListWindowsResponse{Windows: []*adminv1.Window{{Name: hostile, Recurrence: hostile}}}),
-		"ListAgents":            says(&adminv1.ListAgentsResponse{Agents: []*adminv1.Agent{{Name: hostile, Version: hostile}}}),
+		"ListPlans":   says(&adminv1.ListPlansResponse{Plans: []*adminv1.Plan{plan}}),
+		"ListWindows": says(&adminv1.ListWindowsResponse{Windows: []*adminv1.Window{{Name: hostile, Recurrence: hostile}}}),
+		"ListAgents":  says(&adminv1.ListAgentsResponse{Agents: []*adminv1.Agent{{Name: hostile, Version: hostile}}}),
+		"GetTouched": says(&adminv1.Touched{Also: []string{hostile}, Records: []*adminv1.TouchRecord{{Agent: hostile, Kind: hostile, Raw: []byte(hostile)}, {Raw: said}},
+			Before: &adminv1.TouchRecord{Raw: said}, Leaves: []*adminv1.Leave{{Permit: hostile, Plan: hostile, Caller: hostile, ApprovedBy: []string{hostile}, Standing: hostile}}, Journals: []*adminv1.JournalCover{{Agent: hostile}}}),
 		"GetRelease":            says(&adminv1.ListRelease{Site: hostile}),
 		"ListStandingApprovals": says(&adminv1.ListStandingApprovalsResponse{StandingApprovals: []*adminv1.StandingApproval{{Name: hostile, Caller: hostile}}}),
 		"ExplainQuestion":       says(&adminv1.ExplainQuestionResponse{Explanations: []*adminv1.Explanation{{Question: hostile, Detail: hostile, Evidence: []string{hostile}}}}),
@@ -106,7 +113,7 @@ func TestNothingThatADeviceOrTheServerSaysReachesTheTerminal(t *testing.T) {
 		"CreatePlan": fails(withReason(t, codes.FailedPrecondition, "HELD", hostile)), "CreateEnrollmentToken": fails(status.Error(codes.Unavailable, hostile)),
 	})
 	for _, args := range [][]string{{"devices", "show", "1"}, {"devices", "list"}, {"tasks", "1"}, {"probe", "1", "snmp.get"}, {"hold", "list"}, {"run", "show", "1"}, {"run", "list"},
-		{"plans", "show", "1"}, {"plans", "list"}, {"report", "1"}, {"report", "1", "--format", "json"}, {"window", "list"}, {"agents", "list"}, {"list", "show"}, {"standing", "list"}, {"explain", "1"},
+		{"plans", "show", "1"}, {"plans", "list"}, {"report", "1"}, {"report", "1", "--format", "json"}, {"window", "list"}, {"agents", "list"}, {"list", "show"}, {"standing", "list"}, {"explain", "1"}, {"touched", "1", "--between", "2026-11-24", "2026-11-25"},
 		{"run", "cancel", "1", "--reason", "r"}, {"hold", "lift", "1", "--reason", "r"}, {"plan", "n"}, {"agents", "token", "a"}} {
 		for _, output := range []string{"text", "json"} {
 			out, complaints, code := s.primum(nil, append([]string{"--output", output}, args...)...)

@@ -54,6 +54,7 @@ type scripted struct {
 	adminv1.UnimplementedHoldServiceServer
 	adminv1.UnimplementedAgentAdminServiceServer
 	adminv1.UnimplementedListServiceServer
+	adminv1.UnimplementedEvidenceServiceServer
 
 	home  string
 	watch func(string, func(*adminv1.Run) error, context.Context) error
@@ -132,6 +133,7 @@ func serve(t *testing.T, script answers) *scripted {
 	adminv1.RegisterHoldServiceServer(server, s)
 	adminv1.RegisterAgentAdminServiceServer(server, s)
 	adminv1.RegisterListServiceServer(server, s)
+	adminv1.RegisterEvidenceServiceServer(server, s)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	for name, text := range map[string]string{"admin.address": l.Addr().String() + "\n", "authority.crt": root, "admin.token": testToken + "\n"} {

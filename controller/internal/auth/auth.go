@@ -70,7 +70,7 @@ func May(r Role, method string) bool {
 		"PlanService/CreateStandingApproval", "RunService/CancelRun", "PaperService/ImportAdvisory", "PaperService/ImportDisclosure",
 		"PaperService/DecideProposal":
 		return r == Operator || r == Admin
-	case "EvidenceService/ListEvidence":
+	case "EvidenceService/ListEvidence", "EvidenceService/GetTouched":
 		return r != Tool
 	case "HoldService/LiftHold", "InventoryService/ClearDevice":
 		return r == Clinical || r == Admin

@@ -28,8 +28,8 @@ func may() map[string]string {
 		"HoldService/PlaceHold": "vocta", "HoldService/ListHolds": "vocta", "HoldService/LiftHold": "ca",
 		"AgentAdminService/ListAgents": "vocta", "AgentAdminService/CreateEnrollmentToken": "a", "AgentAdminService/SetSecret": "a",
 		"ListService/PublishRelease": "a", "ListService/GetRelease": "vocta",
-		"EvidenceService/ListEvidence": "voca",
-		"PaperService/ImportAdvisory":  "oa", "PaperService/ListProposals": "vocta", "PaperService/DecideProposal": "oa", "PaperService/ImportDisclosure": "oa",
+		"EvidenceService/ListEvidence": "voca", "EvidenceService/GetTouched": "voca",
+		"PaperService/ImportAdvisory": "oa", "PaperService/ListProposals": "vocta", "PaperService/DecideProposal": "oa", "PaperService/ImportDisclosure": "oa",
 	}
 }
 

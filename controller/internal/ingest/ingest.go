@@ -81,7 +81,7 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 			continue
 		}
 		head = next
-		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw, Tree: grown})
+		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw, Tree: grown, Device: r.Device, At: r.At})
 		if r.Kind != evidence.Outcome {
 			continue
 		}

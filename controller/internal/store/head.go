@@ -45,10 +45,11 @@ func (s *Store) RefuseHead(ctx context.Context, agent, why string, at time.Time)
 	})
 }
 
-// AddHead keeps a head that was checked. One of the same size is there already or is the same.
+// AddHead keeps a head that was checked; of one size the newest, which shows for how long nothing was added.
 func (s *Store) AddHead(ctx context.Context, h Head) error {
 	return s.tx(ctx, "store head", func(tx *sql.Tx) error {
-		_, err := change(ctx, tx, `INSERT INTO tree_head (agent, incarnation, size, note, key, at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		_, err := change(ctx, tx, `INSERT INTO tree_head (agent, incarnation, size, note, key, at) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (agent, incarnation, size) DO UPDATE SET note = excluded.note, key = excluded.key, at = excluded.at`,
 			h.Agent, h.Incarnation, h.Size, h.Note, h.Key, micros(h.At))
 		return err
 	})

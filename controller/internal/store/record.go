@@ -14,6 +14,8 @@ type Record struct {
 	Kind   string
 	Raw    []byte
 	Tree   []byte // hashes of the subtrees that it made whole
+	Device string // that it speaks of; empty: none
+	At     time.Time
 	Poison string // why it is quarantined; empty: it is good
 }
 
@@ -73,6 +75,12 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 			if _, err := change(ctx, tx, `INSERT INTO record (agent, incarnation, seq, kind, raw, tree) VALUES (?, ?, ?, ?, ?, ?)`,
 				b.Agent, b.Incarnation, r.Seq, r.Kind, r.Raw, blob(r.Tree)); err != nil {
 				return err
+			}
+			if r.Device != "" {
+				if _, err := change(ctx, tx, `INSERT INTO touch (device, at, agent, incarnation, seq, kind) VALUES (?, ?, ?, ?, ?, ?)`,
+					r.Device, micros(r.At), b.Agent, b.Incarnation, r.Seq, r.Kind); err != nil {
+					return err
+				}
 			}
 			if r.Poison != "" {
 				if err := b.quarantine(ctx, tx, r.Seq, r.Raw, r.Poison); err != nil {

@@ -1,10 +1,12 @@
 package firstlight
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // H-029: from the agent's disk to a file on another desk: what was asked can be shown, and a change cannot be hidden.
@@ -37,6 +39,26 @@ func TestTheRecordOfARunIsExportedVerifiedProvenAndAChangeInItIsFound(t *testing
 	s.primum("evidence", "prove", export, "--record", "1", "--to", s.path("proof"))
 	if out := s.primum("evidence", "verify", s.path("proof"), "--key", key); !strings.Contains(out, "Record 1 of agent demo stands under its signed head") {
 		t.Errorf("verify a proof: %s", out)
+	}
+	// what was sent, by whose approval; and of another device, that nothing was
+	var doc struct {
+		SignedAt time.Time `json:"signed_at"`
+	}
+	if err := json.Unmarshal([]byte(s.primum("--output", "json", "evidence", "verify", export)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	from, to := doc.SignedAt.Add(-time.Hour).Format(time.RFC3339), doc.SignedAt.Format(time.RFC3339)
+	asked := s.primum("touched", "10-1001", "--between", from, doc.SignedAt.Add(time.Second).Format(time.RFC3339))
+	for _, want := range []string{"started, permit ", "outcome, permit ", "ANSWERED", "approved by head-of-htm", plan, "Before the time: no question", "Something was sent"} {
+		if !strings.Contains(asked, want) {
+			t.Errorf("%q is not in: %s", want, asked)
+		}
+	}
+	if out := s.primum("touched", "10-1002", "--between", from, to); !strings.Contains(out, "Nothing was sent to it in this time.") {
+		t.Errorf("of a device that was not asked: %s", out)
+	}
+	if out := s.primum("touched", "10-1002", "--between", from, doc.SignedAt.Add(time.Hour).Format(time.RFC3339)); !strings.Contains(out, "That is not shown yet") {
+		t.Errorf("of a time that no head reaches: %s", out)
 	}
 	at := strings.Index(string(whole), `"kind":"outcome"`) + len(`"kind":"out`)
 	changed := []byte(string(whole))

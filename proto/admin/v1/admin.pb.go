@@ -77,7 +77,439 @@ func (x SetSecretRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SetSecretRequest_Kind.Descriptor instead.
 func (SetSecretRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68, 0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73, 0}
+}
+
+type GetTouchedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. "devices/...", also of a device that is not in the inventory any more.
+	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	// Required. Times by the agents' clocks, which are never more than 30 s beside this controller's while they work.
+	From *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// Required. Later than from; the time ends before it.
+	To            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetTouchedRequest) Reset() {
+	*x = GetTouchedRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetTouchedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetTouchedRequest) ProtoMessage() {}
+
+func (x *GetTouchedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetTouchedRequest.ProtoReflect.Descriptor instead.
+func (*GetTouchedRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *GetTouchedRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *GetTouchedRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *GetTouchedRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+type Touched struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Device string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	// Asset tags of the inventory that are the same device by address or MAC.
+	Also []string `protobuf:"bytes,2,rep,name=also,proto3" json:"also,omitempty"`
+	// Every record of the device in the time, in order, under all its tags.
+	Records []*TouchRecord `protobuf:"bytes,3,rep,name=records,proto3" json:"records,omitempty"`
+	// Not all records fit; ask for a shorter time.
+	More bool `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`
+	// The last outcome before the time, and the first one after it. Absent: there is none.
+	Before *TouchRecord `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	After  *TouchRecord `protobuf:"bytes,6,opt,name=after,proto3" json:"after,omitempty"`
+	// By whose word the questions of the time were asked.
+	Leaves []*Leave `protobuf:"bytes,7,rep,name=leaves,proto3" json:"leaves,omitempty"`
+	// Every journal that has records of the time or should have.
+	Journals      []*JournalCover `protobuf:"bytes,8,rep,name=journals,proto3" json:"journals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Touched) Reset() {
+	*x = Touched{}
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Touched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Touched) ProtoMessage() {}
+
+func (x *Touched) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Touched.ProtoReflect.Descriptor instead.
+func (*Touched) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Touched) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Touched) GetAlso() []string {
+	if x != nil {
+		return x.Also
+	}
+	return nil
+}
+
+func (x *Touched) GetRecords() []*TouchRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *Touched) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *Touched) GetBefore() *TouchRecord {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *Touched) GetAfter() *TouchRecord {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *Touched) GetLeaves() []*Leave {
+	if x != nil {
+		return x.Leaves
+	}
+	return nil
+}
+
+func (x *Touched) GetJournals() []*JournalCover {
+	if x != nil {
+		return x.Journals
+	}
+	return nil
+}
+
+// TouchRecord is one record that speaks of a device.
+type TouchRecord struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Agent       string                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Incarnation []byte                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Seq         uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	At          *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	Kind        string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	// As the agent wrote it.
+	Raw           []byte `protobuf:"bytes,6,opt,name=raw,proto3" json:"raw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TouchRecord) Reset() {
+	*x = TouchRecord{}
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TouchRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TouchRecord) ProtoMessage() {}
+
+func (x *TouchRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TouchRecord.ProtoReflect.Descriptor instead.
+func (*TouchRecord) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TouchRecord) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *TouchRecord) GetIncarnation() []byte {
+	if x != nil {
+		return x.Incarnation
+	}
+	return nil
+}
+
+func (x *TouchRecord) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *TouchRecord) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *TouchRecord) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TouchRecord) GetRaw() []byte {
+	if x != nil {
+		return x.Raw
+	}
+	return nil
+}
+
+// Leave is the approval that a question was asked by.
+type Leave struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Permit string                 `protobuf:"bytes,1,opt,name=permit,proto3" json:"permit,omitempty"`
+	// "plans/...".
+	Plan   string `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	Caller string `protobuf:"bytes,3,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Names of those who signed.
+	ApprovedBy []string `protobuf:"bytes,4,rep,name=approved_by,json=approvedBy,proto3" json:"approved_by,omitempty"`
+	// Standing approval that covered the plan; empty when the plan was signed itself.
+	Standing      string `protobuf:"bytes,5,opt,name=standing,proto3" json:"standing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leave) Reset() {
+	*x = Leave{}
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leave) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leave) ProtoMessage() {}
+
+func (x *Leave) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leave.ProtoReflect.Descriptor instead.
+func (*Leave) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Leave) GetPermit() string {
+	if x != nil {
+		return x.Permit
+	}
+	return ""
+}
+
+func (x *Leave) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *Leave) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *Leave) GetApprovedBy() []string {
+	if x != nil {
+		return x.ApprovedBy
+	}
+	return nil
+}
+
+func (x *Leave) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
+// JournalCover says which records of a journal are of a time, and whether a signed head stands over them.
+type JournalCover struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Agent       string                 `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	Incarnation []byte                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// First and last record of the time; last is first less one when there is none.
+	FirstSeq uint64 `protobuf:"varint,3,opt,name=first_seq,json=firstSeq,proto3" json:"first_seq,omitempty"`
+	LastSeq  uint64 `protobuf:"varint,4,opt,name=last_seq,json=lastSeq,proto3" json:"last_seq,omitempty"`
+	// Newest head; absent when there is none.
+	Head   *SignedHead            `protobuf:"bytes,5,opt,name=head,proto3" json:"head,omitempty"`
+	HeadAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=head_at,json=headAt,proto3" json:"head_at,omitempty"`
+	// The head covers every record of the time, and was signed after its end, or the journal was put aside and the head covers
+	// all of it.
+	Shown         bool `protobuf:"varint,7,opt,name=shown,proto3" json:"shown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalCover) Reset() {
+	*x = JournalCover{}
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalCover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalCover) ProtoMessage() {}
+
+func (x *JournalCover) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalCover.ProtoReflect.Descriptor instead.
+func (*JournalCover) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *JournalCover) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *JournalCover) GetIncarnation() []byte {
+	if x != nil {
+		return x.Incarnation
+	}
+	return nil
+}
+
+func (x *JournalCover) GetFirstSeq() uint64 {
+	if x != nil {
+		return x.FirstSeq
+	}
+	return 0
+}
+
+func (x *JournalCover) GetLastSeq() uint64 {
+	if x != nil {
+		return x.LastSeq
+	}
+	return 0
+}
+
+func (x *JournalCover) GetHead() *SignedHead {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *JournalCover) GetHeadAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeadAt
+	}
+	return nil
+}
+
+func (x *JournalCover) GetShown() bool {
+	if x != nil {
+		return x.Shown
+	}
+	return false
 }
 
 type ListEvidenceRequest struct {
@@ -95,7 +527,7 @@ type ListEvidenceRequest struct {
 
 func (x *ListEvidenceRequest) Reset() {
 	*x = ListEvidenceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -107,7 +539,7 @@ func (x *ListEvidenceRequest) String() string {
 func (*ListEvidenceRequest) ProtoMessage() {}
 
 func (x *ListEvidenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[0]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -120,7 +552,7 @@ func (x *ListEvidenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvidenceRequest.ProtoReflect.Descriptor instead.
 func (*ListEvidenceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListEvidenceRequest) GetAgent() string {
@@ -171,7 +603,7 @@ type ListEvidenceResponse struct {
 
 func (x *ListEvidenceResponse) Reset() {
 	*x = ListEvidenceResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -183,7 +615,7 @@ func (x *ListEvidenceResponse) String() string {
 func (*ListEvidenceResponse) ProtoMessage() {}
 
 func (x *ListEvidenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[1]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -196,7 +628,7 @@ func (x *ListEvidenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvidenceResponse.ProtoReflect.Descriptor instead.
 func (*ListEvidenceResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{1}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListEvidenceResponse) GetIncarnation() []byte {
@@ -261,7 +693,7 @@ type SignedHead struct {
 
 func (x *SignedHead) Reset() {
 	*x = SignedHead{}
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -273,7 +705,7 @@ func (x *SignedHead) String() string {
 func (*SignedHead) ProtoMessage() {}
 
 func (x *SignedHead) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -286,7 +718,7 @@ func (x *SignedHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedHead.ProtoReflect.Descriptor instead.
 func (*SignedHead) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SignedHead) GetSize() uint64 {
@@ -317,7 +749,7 @@ type ImportAdvisoryRequest struct {
 
 func (x *ImportAdvisoryRequest) Reset() {
 	*x = ImportAdvisoryRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -329,7 +761,7 @@ func (x *ImportAdvisoryRequest) String() string {
 func (*ImportAdvisoryRequest) ProtoMessage() {}
 
 func (x *ImportAdvisoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -342,7 +774,7 @@ func (x *ImportAdvisoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAdvisoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportAdvisoryRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ImportAdvisoryRequest) GetFile() string {
@@ -383,7 +815,7 @@ type ImportAdvisoryResponse struct {
 
 func (x *ImportAdvisoryResponse) Reset() {
 	*x = ImportAdvisoryResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +827,7 @@ func (x *ImportAdvisoryResponse) String() string {
 func (*ImportAdvisoryResponse) ProtoMessage() {}
 
 func (x *ImportAdvisoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +840,7 @@ func (x *ImportAdvisoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAdvisoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportAdvisoryResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportAdvisoryResponse) GetAdvisory() string {
@@ -472,7 +904,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +916,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +929,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Proposal) GetName() string {
@@ -594,7 +1026,7 @@ type ListProposalsRequest struct {
 
 func (x *ListProposalsRequest) Reset() {
 	*x = ListProposalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +1038,7 @@ func (x *ListProposalsRequest) String() string {
 func (*ListProposalsRequest) ProtoMessage() {}
 
 func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +1051,7 @@ func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListProposalsRequest) GetState() string {
@@ -638,7 +1070,7 @@ type ListProposalsResponse struct {
 
 func (x *ListProposalsResponse) Reset() {
 	*x = ListProposalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +1082,7 @@ func (x *ListProposalsResponse) String() string {
 func (*ListProposalsResponse) ProtoMessage() {}
 
 func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +1095,7 @@ func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProposalsResponse) GetProposals() []*Proposal {
@@ -687,7 +1119,7 @@ type DecideProposalRequest struct {
 
 func (x *DecideProposalRequest) Reset() {
 	*x = DecideProposalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +1131,7 @@ func (x *DecideProposalRequest) String() string {
 func (*DecideProposalRequest) ProtoMessage() {}
 
 func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +1144,7 @@ func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalRequest.ProtoReflect.Descriptor instead.
 func (*DecideProposalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DecideProposalRequest) GetName() string {
@@ -748,7 +1180,7 @@ type ImportDisclosureRequest struct {
 
 func (x *ImportDisclosureRequest) Reset() {
 	*x = ImportDisclosureRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +1192,7 @@ func (x *ImportDisclosureRequest) String() string {
 func (*ImportDisclosureRequest) ProtoMessage() {}
 
 func (x *ImportDisclosureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +1205,7 @@ func (x *ImportDisclosureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDisclosureRequest.ProtoReflect.Descriptor instead.
 func (*ImportDisclosureRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ImportDisclosureRequest) GetFile() string {
@@ -809,7 +1241,7 @@ type Disclosure struct {
 
 func (x *Disclosure) Reset() {
 	*x = Disclosure{}
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +1253,7 @@ func (x *Disclosure) String() string {
 func (*Disclosure) ProtoMessage() {}
 
 func (x *Disclosure) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +1266,7 @@ func (x *Disclosure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disclosure.ProtoReflect.Descriptor instead.
 func (*Disclosure) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Disclosure) GetManufacturer() string {
@@ -941,7 +1373,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1385,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1398,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Device) GetName() string {
@@ -1228,7 +1660,7 @@ type Distress struct {
 
 func (x *Distress) Reset() {
 	*x = Distress{}
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1672,7 @@ func (x *Distress) String() string {
 func (*Distress) ProtoMessage() {}
 
 func (x *Distress) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1685,7 @@ func (x *Distress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distress.ProtoReflect.Descriptor instead.
 func (*Distress) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Distress) GetRun() string {
@@ -1328,7 +1760,7 @@ type ConfirmOutOfUseRequest struct {
 
 func (x *ConfirmOutOfUseRequest) Reset() {
 	*x = ConfirmOutOfUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1772,7 @@ func (x *ConfirmOutOfUseRequest) String() string {
 func (*ConfirmOutOfUseRequest) ProtoMessage() {}
 
 func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1785,7 @@ func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmOutOfUseRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmOutOfUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ConfirmOutOfUseRequest) GetName() string {
@@ -1396,7 +1828,7 @@ type ReportInUseRequest struct {
 
 func (x *ReportInUseRequest) Reset() {
 	*x = ReportInUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1840,7 @@ func (x *ReportInUseRequest) String() string {
 func (*ReportInUseRequest) ProtoMessage() {}
 
 func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1853,7 @@ func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInUseRequest.ProtoReflect.Descriptor instead.
 func (*ReportInUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReportInUseRequest) GetName() string {
@@ -1451,7 +1883,7 @@ type ClearDeviceRequest struct {
 
 func (x *ClearDeviceRequest) Reset() {
 	*x = ClearDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1463,7 +1895,7 @@ func (x *ClearDeviceRequest) String() string {
 func (*ClearDeviceRequest) ProtoMessage() {}
 
 func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1476,7 +1908,7 @@ func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ClearDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClearDeviceRequest) GetDocument() []byte {
@@ -1514,7 +1946,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1958,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1971,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Fact) GetField() string {
@@ -1584,7 +2016,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +2028,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +2041,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ImportDevicesRequest) GetCsv() []byte {
@@ -1646,7 +2078,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +2090,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +2103,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImportDevicesResponse) GetCreated() uint32 {
@@ -1715,7 +2147,7 @@ type RowProblem struct {
 
 func (x *RowProblem) Reset() {
 	*x = RowProblem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +2159,7 @@ func (x *RowProblem) String() string {
 func (*RowProblem) ProtoMessage() {}
 
 func (x *RowProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +2172,7 @@ func (x *RowProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowProblem.ProtoReflect.Descriptor instead.
 func (*RowProblem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RowProblem) GetRow() uint32 {
@@ -1775,7 +2207,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +2219,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +2232,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListDevicesRequest) GetPageSize() uint32 {
@@ -1827,7 +2259,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +2271,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +2284,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -1879,7 +2311,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +2323,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1904,7 +2336,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetDeviceRequest) GetName() string {
@@ -1930,7 +2362,7 @@ type ExplainQuestionRequest struct {
 
 func (x *ExplainQuestionRequest) Reset() {
 	*x = ExplainQuestionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +2374,7 @@ func (x *ExplainQuestionRequest) String() string {
 func (*ExplainQuestionRequest) ProtoMessage() {}
 
 func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +2387,7 @@ func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ExplainQuestionRequest) GetDevice() string {
@@ -1995,7 +2427,7 @@ type ExplainQuestionResponse struct {
 
 func (x *ExplainQuestionResponse) Reset() {
 	*x = ExplainQuestionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2007,7 +2439,7 @@ func (x *ExplainQuestionResponse) String() string {
 func (*ExplainQuestionResponse) ProtoMessage() {}
 
 func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2020,7 +2452,7 @@ func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExplainQuestionResponse) GetExplanations() []*Explanation {
@@ -2054,7 +2486,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2066,7 +2498,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2079,7 +2511,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Explanation) GetQuestion() string {
@@ -2182,7 +2614,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2626,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2639,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Window) GetName() string {
@@ -2270,7 +2702,7 @@ type CreateWindowRequest struct {
 
 func (x *CreateWindowRequest) Reset() {
 	*x = CreateWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2282,7 +2714,7 @@ func (x *CreateWindowRequest) String() string {
 func (*CreateWindowRequest) ProtoMessage() {}
 
 func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2295,7 +2727,7 @@ func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWindowRequest.ProtoReflect.Descriptor instead.
 func (*CreateWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreateWindowRequest) GetWindow() *Window {
@@ -2322,7 +2754,7 @@ type ListWindowsRequest struct {
 
 func (x *ListWindowsRequest) Reset() {
 	*x = ListWindowsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2334,7 +2766,7 @@ func (x *ListWindowsRequest) String() string {
 func (*ListWindowsRequest) ProtoMessage() {}
 
 func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2347,7 +2779,7 @@ func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWindowsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListWindowsRequest) GetPageSize() uint32 {
@@ -2374,7 +2806,7 @@ type ListWindowsResponse struct {
 
 func (x *ListWindowsResponse) Reset() {
 	*x = ListWindowsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2818,7 @@ func (x *ListWindowsResponse) String() string {
 func (*ListWindowsResponse) ProtoMessage() {}
 
 func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2831,7 @@ func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWindowsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListWindowsResponse) GetWindows() []*Window {
@@ -2425,7 +2857,7 @@ type GetWindowRequest struct {
 
 func (x *GetWindowRequest) Reset() {
 	*x = GetWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2437,7 +2869,7 @@ func (x *GetWindowRequest) String() string {
 func (*GetWindowRequest) ProtoMessage() {}
 
 func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2450,7 +2882,7 @@ func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWindowRequest.ProtoReflect.Descriptor instead.
 func (*GetWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GetWindowRequest) GetName() string {
@@ -2471,7 +2903,7 @@ type CreatePlanRequest struct {
 
 func (x *CreatePlanRequest) Reset() {
 	*x = CreatePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2915,7 @@ func (x *CreatePlanRequest) String() string {
 func (*CreatePlanRequest) ProtoMessage() {}
 
 func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2928,7 @@ func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlanRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreatePlanRequest) GetWindow() string {
@@ -2523,7 +2955,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +2967,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +2980,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetPlanRequest) GetName() string {
@@ -2568,7 +3000,7 @@ type ListPlansRequest struct {
 
 func (x *ListPlansRequest) Reset() {
 	*x = ListPlansRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2580,7 +3012,7 @@ func (x *ListPlansRequest) String() string {
 func (*ListPlansRequest) ProtoMessage() {}
 
 func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2593,7 +3025,7 @@ func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
 func (*ListPlansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListPlansRequest) GetPageSize() uint32 {
@@ -2621,7 +3053,7 @@ type ListPlansResponse struct {
 
 func (x *ListPlansResponse) Reset() {
 	*x = ListPlansResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2633,7 +3065,7 @@ func (x *ListPlansResponse) String() string {
 func (*ListPlansResponse) ProtoMessage() {}
 
 func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2646,7 +3078,7 @@ func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
 func (*ListPlansResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListPlansResponse) GetPlans() []*Plan {
@@ -2694,7 +3126,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +3138,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +3151,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Plan) GetName() string {
@@ -2843,7 +3275,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2855,7 +3287,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2868,7 +3300,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PlanItem) GetDevice() string {
@@ -2931,7 +3363,7 @@ type PlannedMessage struct {
 
 func (x *PlannedMessage) Reset() {
 	*x = PlannedMessage{}
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2943,7 +3375,7 @@ func (x *PlannedMessage) String() string {
 func (*PlannedMessage) ProtoMessage() {}
 
 func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2956,7 +3388,7 @@ func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMessage.ProtoReflect.Descriptor instead.
 func (*PlannedMessage) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PlannedMessage) GetHex() string {
@@ -2992,7 +3424,7 @@ type PlanRefusal struct {
 
 func (x *PlanRefusal) Reset() {
 	*x = PlanRefusal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3004,7 +3436,7 @@ func (x *PlanRefusal) String() string {
 func (*PlanRefusal) ProtoMessage() {}
 
 func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3017,7 +3449,7 @@ func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRefusal.ProtoReflect.Descriptor instead.
 func (*PlanRefusal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlanRefusal) GetDevice() string {
@@ -3104,7 +3536,7 @@ type ApprovePlanRequest struct {
 
 func (x *ApprovePlanRequest) Reset() {
 	*x = ApprovePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3548,7 @@ func (x *ApprovePlanRequest) String() string {
 func (*ApprovePlanRequest) ProtoMessage() {}
 
 func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3561,7 @@ func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePlanRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ApprovePlanRequest) GetName() string {
@@ -3171,7 +3603,7 @@ type StandingApproval struct {
 
 func (x *StandingApproval) Reset() {
 	*x = StandingApproval{}
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3183,7 +3615,7 @@ func (x *StandingApproval) String() string {
 func (*StandingApproval) ProtoMessage() {}
 
 func (x *StandingApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3196,7 +3628,7 @@ func (x *StandingApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingApproval.ProtoReflect.Descriptor instead.
 func (*StandingApproval) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *StandingApproval) GetName() string {
@@ -3260,7 +3692,7 @@ type CreateStandingApprovalRequest struct {
 
 func (x *CreateStandingApprovalRequest) Reset() {
 	*x = CreateStandingApprovalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3272,7 +3704,7 @@ func (x *CreateStandingApprovalRequest) String() string {
 func (*CreateStandingApprovalRequest) ProtoMessage() {}
 
 func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3285,7 +3717,7 @@ func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStandingApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CreateStandingApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CreateStandingApprovalRequest) GetDocument() []byte {
@@ -3312,7 +3744,7 @@ type ApprovalSignature struct {
 
 func (x *ApprovalSignature) Reset() {
 	*x = ApprovalSignature{}
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3324,7 +3756,7 @@ func (x *ApprovalSignature) String() string {
 func (*ApprovalSignature) ProtoMessage() {}
 
 func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3337,7 +3769,7 @@ func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSignature.ProtoReflect.Descriptor instead.
 func (*ApprovalSignature) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ApprovalSignature) GetBy() string {
@@ -3364,7 +3796,7 @@ type ListStandingApprovalsRequest struct {
 
 func (x *ListStandingApprovalsRequest) Reset() {
 	*x = ListStandingApprovalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3376,7 +3808,7 @@ func (x *ListStandingApprovalsRequest) String() string {
 func (*ListStandingApprovalsRequest) ProtoMessage() {}
 
 func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3389,7 +3821,7 @@ func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListStandingApprovalsRequest) GetPageSize() uint32 {
@@ -3416,7 +3848,7 @@ type ListStandingApprovalsResponse struct {
 
 func (x *ListStandingApprovalsResponse) Reset() {
 	*x = ListStandingApprovalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3428,7 +3860,7 @@ func (x *ListStandingApprovalsResponse) String() string {
 func (*ListStandingApprovalsResponse) ProtoMessage() {}
 
 func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3441,7 +3873,7 @@ func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListStandingApprovalsResponse) GetStandingApprovals() []*StandingApproval {
@@ -3482,7 +3914,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3926,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3939,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *Run) GetName() string {
@@ -3582,7 +4014,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3594,7 +4026,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3607,7 +4039,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GetRunRequest) GetName() string {
@@ -3627,7 +4059,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3639,7 +4071,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3652,7 +4084,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ListRunsRequest) GetPageSize() uint32 {
@@ -3679,7 +4111,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3691,7 +4123,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3704,7 +4136,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -3730,7 +4162,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3742,7 +4174,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3755,7 +4187,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WatchRunRequest) GetName() string {
@@ -3777,7 +4209,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3789,7 +4221,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3802,7 +4234,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListTasksRequest) GetRun() string {
@@ -3836,7 +4268,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3848,7 +4280,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3861,7 +4293,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -3899,7 +4331,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3911,7 +4343,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3924,7 +4356,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Task) GetName() string {
@@ -4016,7 +4448,7 @@ type GetReportRequest struct {
 
 func (x *GetReportRequest) Reset() {
 	*x = GetReportRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4460,7 @@ func (x *GetReportRequest) String() string {
 func (*GetReportRequest) ProtoMessage() {}
 
 func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4041,7 +4473,7 @@ func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReportRequest.ProtoReflect.Descriptor instead.
 func (*GetReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetReportRequest) GetRun() string {
@@ -4068,7 +4500,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4080,7 +4512,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4093,7 +4525,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Report) GetContent() string {
@@ -4121,7 +4553,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4133,7 +4565,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4146,7 +4578,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *CancelRunRequest) GetName() string {
@@ -4177,7 +4609,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4621,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4634,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ProbeRequest) GetDevice() string {
@@ -4237,7 +4669,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4681,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +4694,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ProbeResponse) GetRun() string {
@@ -4294,7 +4726,7 @@ type PlaceHoldRequest struct {
 
 func (x *PlaceHoldRequest) Reset() {
 	*x = PlaceHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4306,7 +4738,7 @@ func (x *PlaceHoldRequest) String() string {
 func (*PlaceHoldRequest) ProtoMessage() {}
 
 func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4319,7 +4751,7 @@ func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
 func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PlaceHoldRequest) GetScope() string {
@@ -4374,7 +4806,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4818,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4831,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Hold) GetName() string {
@@ -4498,7 +4930,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4942,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4955,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ListHoldsRequest) GetPageSize() uint32 {
@@ -4557,7 +4989,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4569,7 +5001,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4582,7 +5014,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*Hold {
@@ -4611,7 +5043,7 @@ type LiftHoldRequest struct {
 
 func (x *LiftHoldRequest) Reset() {
 	*x = LiftHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4623,7 +5055,7 @@ func (x *LiftHoldRequest) String() string {
 func (*LiftHoldRequest) ProtoMessage() {}
 
 func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4636,7 +5068,7 @@ func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftHoldRequest.ProtoReflect.Descriptor instead.
 func (*LiftHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LiftHoldRequest) GetName() string {
@@ -4678,7 +5110,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4690,7 +5122,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4703,7 +5135,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Agent) GetName() string {
@@ -4793,7 +5225,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4805,7 +5237,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4818,7 +5250,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ListAgentsRequest) GetPageSize() uint32 {
@@ -4845,7 +5277,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4857,7 +5289,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4870,7 +5302,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -4897,7 +5329,7 @@ type CreateEnrollmentTokenRequest struct {
 
 func (x *CreateEnrollmentTokenRequest) Reset() {
 	*x = CreateEnrollmentTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4909,7 +5341,7 @@ func (x *CreateEnrollmentTokenRequest) String() string {
 func (*CreateEnrollmentTokenRequest) ProtoMessage() {}
 
 func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4922,7 +5354,7 @@ func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnrollmentTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnrollmentTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CreateEnrollmentTokenRequest) GetAgent() string {
@@ -4944,7 +5376,7 @@ type EnrollmentToken struct {
 
 func (x *EnrollmentToken) Reset() {
 	*x = EnrollmentToken{}
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4956,7 +5388,7 @@ func (x *EnrollmentToken) String() string {
 func (*EnrollmentToken) ProtoMessage() {}
 
 func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4969,7 +5401,7 @@ func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollmentToken.ProtoReflect.Descriptor instead.
 func (*EnrollmentToken) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *EnrollmentToken) GetToken() string {
@@ -5009,7 +5441,7 @@ type SetSecretRequest struct {
 
 func (x *SetSecretRequest) Reset() {
 	*x = SetSecretRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5453,7 @@ func (x *SetSecretRequest) String() string {
 func (*SetSecretRequest) ProtoMessage() {}
 
 func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5466,7 @@ func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretRequest.ProtoReflect.Descriptor instead.
 func (*SetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *SetSecretRequest) GetAgent() string {
@@ -5074,7 +5506,7 @@ type SetSecretResponse struct {
 
 func (x *SetSecretResponse) Reset() {
 	*x = SetSecretResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5086,7 +5518,7 @@ func (x *SetSecretResponse) String() string {
 func (*SetSecretResponse) ProtoMessage() {}
 
 func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5099,7 +5531,7 @@ func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretResponse.ProtoReflect.Descriptor instead.
 func (*SetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SetSecretResponse) GetVersion() uint64 {
@@ -5119,7 +5551,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5131,7 +5563,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5144,7 +5576,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *PublishReleaseRequest) GetBundle() []byte {
@@ -5162,7 +5594,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5174,7 +5606,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5187,7 +5619,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 // ListRelease is the safety list in force.
@@ -5205,7 +5637,7 @@ type ListRelease struct {
 
 func (x *ListRelease) Reset() {
 	*x = ListRelease{}
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5217,7 +5649,7 @@ func (x *ListRelease) String() string {
 func (*ListRelease) ProtoMessage() {}
 
 func (x *ListRelease) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5230,7 +5662,7 @@ func (x *ListRelease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRelease.ProtoReflect.Descriptor instead.
 func (*ListRelease) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ListRelease) GetNumber() uint64 {
@@ -5279,7 +5711,42 @@ var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14admin/v1/admin.proto\x12\x0fprimum.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n" +
+	"\x14admin/v1/admin.proto\x12\x0fprimum.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x01\n" +
+	"\x11GetTouchedRequest\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12.\n" +
+	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\xd6\x02\n" +
+	"\aTouched\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x12\n" +
+	"\x04also\x18\x02 \x03(\tR\x04also\x126\n" +
+	"\arecords\x18\x03 \x03(\v2\x1c.primum.admin.v1.TouchRecordR\arecords\x12\x12\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\x124\n" +
+	"\x06before\x18\x05 \x01(\v2\x1c.primum.admin.v1.TouchRecordR\x06before\x122\n" +
+	"\x05after\x18\x06 \x01(\v2\x1c.primum.admin.v1.TouchRecordR\x05after\x12.\n" +
+	"\x06leaves\x18\a \x03(\v2\x16.primum.admin.v1.LeaveR\x06leaves\x129\n" +
+	"\bjournals\x18\b \x03(\v2\x1d.primum.admin.v1.JournalCoverR\bjournals\"\xa9\x01\n" +
+	"\vTouchRecord\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12*\n" +
+	"\x02at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03raw\x18\x06 \x01(\fR\x03raw\"\x88\x01\n" +
+	"\x05Leave\x12\x16\n" +
+	"\x06permit\x18\x01 \x01(\tR\x06permit\x12\x12\n" +
+	"\x04plan\x18\x02 \x01(\tR\x04plan\x12\x16\n" +
+	"\x06caller\x18\x03 \x01(\tR\x06caller\x12\x1f\n" +
+	"\vapproved_by\x18\x04 \x03(\tR\n" +
+	"approvedBy\x12\x1a\n" +
+	"\bstanding\x18\x05 \x01(\tR\bstanding\"\xfa\x01\n" +
+	"\fJournalCover\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1b\n" +
+	"\tfirst_seq\x18\x03 \x01(\x04R\bfirstSeq\x12\x19\n" +
+	"\blast_seq\x18\x04 \x01(\x04R\alastSeq\x12/\n" +
+	"\x04head\x18\x05 \x01(\v2\x1b.primum.admin.v1.SignedHeadR\x04head\x123\n" +
+	"\ahead_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06headAt\x12\x14\n" +
+	"\x05shown\x18\a \x01(\bR\x05shown\"\x89\x01\n" +
 	"\x13ListEvidenceRequest\x12\x14\n" +
 	"\x05agent\x18\x01 \x01(\tR\x05agent\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1b\n" +
@@ -5767,9 +6234,11 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x0eImportAdvisory\x12&.primum.admin.v1.ImportAdvisoryRequest\x1a'.primum.admin.v1.ImportAdvisoryResponse\x12^\n" +
 	"\rListProposals\x12%.primum.admin.v1.ListProposalsRequest\x1a&.primum.admin.v1.ListProposalsResponse\x12S\n" +
 	"\x0eDecideProposal\x12&.primum.admin.v1.DecideProposalRequest\x1a\x19.primum.admin.v1.Proposal\x12Y\n" +
-	"\x10ImportDisclosure\x12(.primum.admin.v1.ImportDisclosureRequest\x1a\x1b.primum.admin.v1.Disclosure2n\n" +
+	"\x10ImportDisclosure\x12(.primum.admin.v1.ImportDisclosureRequest\x1a\x1b.primum.admin.v1.Disclosure2\xba\x01\n" +
 	"\x0fEvidenceService\x12[\n" +
-	"\fListEvidence\x12$.primum.admin.v1.ListEvidenceRequest\x1a%.primum.admin.v1.ListEvidenceResponseB\x1fZ\x1dprimum/proto/admin/v1;adminv1b\x06proto3"
+	"\fListEvidence\x12$.primum.admin.v1.ListEvidenceRequest\x1a%.primum.admin.v1.ListEvidenceResponse\x12J\n" +
+	"\n" +
+	"GetTouched\x12\".primum.admin.v1.GetTouchedRequest\x1a\x18.primum.admin.v1.TouchedB\x1fZ\x1dprimum/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -5784,210 +6253,227 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
-	(*ListEvidenceRequest)(nil),           // 1: primum.admin.v1.ListEvidenceRequest
-	(*ListEvidenceResponse)(nil),          // 2: primum.admin.v1.ListEvidenceResponse
-	(*SignedHead)(nil),                    // 3: primum.admin.v1.SignedHead
-	(*ImportAdvisoryRequest)(nil),         // 4: primum.admin.v1.ImportAdvisoryRequest
-	(*ImportAdvisoryResponse)(nil),        // 5: primum.admin.v1.ImportAdvisoryResponse
-	(*Proposal)(nil),                      // 6: primum.admin.v1.Proposal
-	(*ListProposalsRequest)(nil),          // 7: primum.admin.v1.ListProposalsRequest
-	(*ListProposalsResponse)(nil),         // 8: primum.admin.v1.ListProposalsResponse
-	(*DecideProposalRequest)(nil),         // 9: primum.admin.v1.DecideProposalRequest
-	(*ImportDisclosureRequest)(nil),       // 10: primum.admin.v1.ImportDisclosureRequest
-	(*Disclosure)(nil),                    // 11: primum.admin.v1.Disclosure
-	(*Device)(nil),                        // 12: primum.admin.v1.Device
-	(*Distress)(nil),                      // 13: primum.admin.v1.Distress
-	(*ConfirmOutOfUseRequest)(nil),        // 14: primum.admin.v1.ConfirmOutOfUseRequest
-	(*ReportInUseRequest)(nil),            // 15: primum.admin.v1.ReportInUseRequest
-	(*ClearDeviceRequest)(nil),            // 16: primum.admin.v1.ClearDeviceRequest
-	(*Fact)(nil),                          // 17: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 18: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 19: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 20: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 21: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 22: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 23: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 24: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 25: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 26: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 27: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 28: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 29: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 30: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 31: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 32: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 33: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 34: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 35: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 36: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 37: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 38: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 39: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 40: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 41: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 42: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 43: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 44: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 45: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 46: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 47: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 48: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 49: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 50: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 51: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 52: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 53: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 54: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 55: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 56: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 57: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 58: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 59: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 60: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 61: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 62: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 63: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 64: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 65: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 66: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 67: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 68: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 69: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 70: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 71: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 72: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 73: primum.admin.v1.ListRelease
-	nil,                                   // 74: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 75: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 76: google.protobuf.Duration
+	(*GetTouchedRequest)(nil),             // 1: primum.admin.v1.GetTouchedRequest
+	(*Touched)(nil),                       // 2: primum.admin.v1.Touched
+	(*TouchRecord)(nil),                   // 3: primum.admin.v1.TouchRecord
+	(*Leave)(nil),                         // 4: primum.admin.v1.Leave
+	(*JournalCover)(nil),                  // 5: primum.admin.v1.JournalCover
+	(*ListEvidenceRequest)(nil),           // 6: primum.admin.v1.ListEvidenceRequest
+	(*ListEvidenceResponse)(nil),          // 7: primum.admin.v1.ListEvidenceResponse
+	(*SignedHead)(nil),                    // 8: primum.admin.v1.SignedHead
+	(*ImportAdvisoryRequest)(nil),         // 9: primum.admin.v1.ImportAdvisoryRequest
+	(*ImportAdvisoryResponse)(nil),        // 10: primum.admin.v1.ImportAdvisoryResponse
+	(*Proposal)(nil),                      // 11: primum.admin.v1.Proposal
+	(*ListProposalsRequest)(nil),          // 12: primum.admin.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),         // 13: primum.admin.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),         // 14: primum.admin.v1.DecideProposalRequest
+	(*ImportDisclosureRequest)(nil),       // 15: primum.admin.v1.ImportDisclosureRequest
+	(*Disclosure)(nil),                    // 16: primum.admin.v1.Disclosure
+	(*Device)(nil),                        // 17: primum.admin.v1.Device
+	(*Distress)(nil),                      // 18: primum.admin.v1.Distress
+	(*ConfirmOutOfUseRequest)(nil),        // 19: primum.admin.v1.ConfirmOutOfUseRequest
+	(*ReportInUseRequest)(nil),            // 20: primum.admin.v1.ReportInUseRequest
+	(*ClearDeviceRequest)(nil),            // 21: primum.admin.v1.ClearDeviceRequest
+	(*Fact)(nil),                          // 22: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 23: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 24: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 25: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 26: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 27: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 28: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 29: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 30: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 31: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 32: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 33: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 34: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 35: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 36: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 37: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 38: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 39: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 40: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 41: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 42: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 43: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 44: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 45: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 46: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 47: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 48: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 49: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 50: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 51: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 52: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 53: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 54: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 55: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 56: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 57: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 58: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 59: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 60: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 61: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 62: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 63: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 64: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 65: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 66: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 67: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 68: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 69: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 70: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 71: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 72: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 73: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 74: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 75: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 76: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 77: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 78: primum.admin.v1.ListRelease
+	nil,                                   // 79: primum.admin.v1.Run.TasksEntry
+	(*timestamppb.Timestamp)(nil),         // 80: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 81: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	3,  // 0: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
-	75, // 1: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
-	6,  // 2: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	75, // 3: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	17, // 4: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	75, // 5: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
-	13, // 6: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
-	75, // 7: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
-	76, // 8: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
-	75, // 9: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	20, // 10: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	12, // 11: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	26, // 12: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	38, // 13: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	76, // 14: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	75, // 15: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	27, // 16: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	27, // 17: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	36, // 18: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	75, // 19: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	75, // 20: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	37, // 21: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	39, // 22: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	76, // 23: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	38, // 24: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	75, // 25: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	75, // 26: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	43, // 27: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	41, // 28: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	75, // 29: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	75, // 30: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	74, // 31: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	46, // 32: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	53, // 33: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	75, // 34: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	76, // 35: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	17, // 36: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	53, // 37: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	75, // 38: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	60, // 39: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	75, // 40: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	64, // 41: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	75, // 42: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	0,  // 43: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
-	75, // 44: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	75, // 45: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	18, // 46: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	21, // 47: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	23, // 48: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	24, // 49: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	16, // 50: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
-	14, // 51: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
-	15, // 52: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
-	28, // 53: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	29, // 54: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	31, // 55: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	32, // 56: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	33, // 57: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	34, // 58: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	40, // 59: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	42, // 60: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	44, // 61: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	47, // 62: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	48, // 63: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	50, // 64: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	51, // 65: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	54, // 66: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	56, // 67: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	57, // 68: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	59, // 69: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	61, // 70: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	63, // 71: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	65, // 72: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	67, // 73: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	69, // 74: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	71, // 75: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	72, // 76: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	4,  // 77: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	7,  // 78: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	9,  // 79: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	10, // 80: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	1,  // 81: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
-	19, // 82: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	22, // 83: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	12, // 84: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	25, // 85: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	12, // 86: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
-	12, // 87: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
-	12, // 88: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
-	27, // 89: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	30, // 90: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	27, // 91: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	36, // 92: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	36, // 93: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	35, // 94: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	36, // 95: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	41, // 96: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	45, // 97: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	46, // 98: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	49, // 99: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	46, // 100: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	52, // 101: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	55, // 102: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	46, // 103: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	58, // 104: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	60, // 105: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	62, // 106: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	60, // 107: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	66, // 108: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	68, // 109: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	70, // 110: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	73, // 111: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	73, // 112: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	5,  // 113: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	8,  // 114: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	6,  // 115: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	11, // 116: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	2,  // 117: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
-	82, // [82:118] is the sub-list for method output_type
-	46, // [46:82] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	80, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
+	80, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 2: primum.admin.v1.Touched.records:type_name -> primum.admin.v1.TouchRecord
+	3,  // 3: primum.admin.v1.Touched.before:type_name -> primum.admin.v1.TouchRecord
+	3,  // 4: primum.admin.v1.Touched.after:type_name -> primum.admin.v1.TouchRecord
+	4,  // 5: primum.admin.v1.Touched.leaves:type_name -> primum.admin.v1.Leave
+	5,  // 6: primum.admin.v1.Touched.journals:type_name -> primum.admin.v1.JournalCover
+	80, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
+	8,  // 8: primum.admin.v1.JournalCover.head:type_name -> primum.admin.v1.SignedHead
+	80, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
+	8,  // 10: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
+	80, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	11, // 12: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
+	80, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	22, // 14: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	80, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	18, // 16: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
+	80, // 17: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
+	81, // 18: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
+	80, // 19: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	25, // 20: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	17, // 21: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	31, // 22: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	43, // 23: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	81, // 24: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	80, // 25: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	32, // 26: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	32, // 27: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	41, // 28: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	80, // 29: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	80, // 30: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	42, // 31: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	44, // 32: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	81, // 33: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	43, // 34: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	80, // 35: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	80, // 36: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	48, // 37: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	46, // 38: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	80, // 39: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	80, // 40: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	79, // 41: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	51, // 42: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	58, // 43: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	80, // 44: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	81, // 45: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	22, // 46: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	58, // 47: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	80, // 48: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	65, // 49: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	80, // 50: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	69, // 51: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	80, // 52: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,  // 53: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	80, // 54: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	80, // 55: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	23, // 56: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	26, // 57: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	28, // 58: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	29, // 59: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	21, // 60: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
+	19, // 61: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
+	20, // 62: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
+	33, // 63: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	34, // 64: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	36, // 65: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	37, // 66: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	38, // 67: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	39, // 68: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	45, // 69: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	47, // 70: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	49, // 71: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	52, // 72: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	53, // 73: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	55, // 74: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	56, // 75: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	59, // 76: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	61, // 77: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	62, // 78: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	64, // 79: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	66, // 80: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	68, // 81: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	70, // 82: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	72, // 83: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	74, // 84: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	76, // 85: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	77, // 86: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	9,  // 87: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	12, // 88: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	14, // 89: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	15, // 90: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	6,  // 91: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
+	1,  // 92: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
+	24, // 93: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	27, // 94: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	17, // 95: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	30, // 96: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	17, // 97: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
+	17, // 98: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
+	17, // 99: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
+	32, // 100: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	35, // 101: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	32, // 102: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	41, // 103: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	41, // 104: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	40, // 105: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	41, // 106: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	46, // 107: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	50, // 108: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	51, // 109: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	54, // 110: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	51, // 111: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	57, // 112: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	60, // 113: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	51, // 114: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	63, // 115: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	65, // 116: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	67, // 117: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	65, // 118: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	71, // 119: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	73, // 120: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	75, // 121: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	78, // 122: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	78, // 123: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	10, // 124: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	13, // 125: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	11, // 126: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	16, // 127: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	7,  // 128: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
+	2,  // 129: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
+	93, // [93:130] is the sub-list for method output_type
+	56, // [56:93] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -6001,7 +6487,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   74,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   10,
 		},

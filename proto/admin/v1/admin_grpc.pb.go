@@ -2025,6 +2025,7 @@ var PaperService_ServiceDesc = grpc.ServiceDesc{
 
 const (
 	EvidenceService_ListEvidence_FullMethodName = "/primum.admin.v1.EvidenceService/ListEvidence"
+	EvidenceService_GetTouched_FullMethodName   = "/primum.admin.v1.EvidenceService/GetTouched"
 )
 
 // EvidenceServiceClient is the client API for EvidenceService service.
@@ -2037,6 +2038,8 @@ type EvidenceServiceClient interface {
 	// ListEvidence lists the records of one journal in their order, with the signed heads over them, up to the
 	// newest head.
 	ListEvidence(ctx context.Context, in *ListEvidenceRequest, opts ...grpc.CallOption) (*ListEvidenceResponse, error)
+	// GetTouched tells what the record has of one device in a time, or that it has nothing, and what shows it.
+	GetTouched(ctx context.Context, in *GetTouchedRequest, opts ...grpc.CallOption) (*Touched, error)
 }
 
 type evidenceServiceClient struct {
@@ -2057,6 +2060,16 @@ func (c *evidenceServiceClient) ListEvidence(ctx context.Context, in *ListEviden
 	return out, nil
 }
 
+func (c *evidenceServiceClient) GetTouched(ctx context.Context, in *GetTouchedRequest, opts ...grpc.CallOption) (*Touched, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Touched)
+	err := c.cc.Invoke(ctx, EvidenceService_GetTouched_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EvidenceServiceServer is the server API for EvidenceService service.
 // All implementations must embed UnimplementedEvidenceServiceServer
 // for forward compatibility.
@@ -2067,6 +2080,8 @@ type EvidenceServiceServer interface {
 	// ListEvidence lists the records of one journal in their order, with the signed heads over them, up to the
 	// newest head.
 	ListEvidence(context.Context, *ListEvidenceRequest) (*ListEvidenceResponse, error)
+	// GetTouched tells what the record has of one device in a time, or that it has nothing, and what shows it.
+	GetTouched(context.Context, *GetTouchedRequest) (*Touched, error)
 	mustEmbedUnimplementedEvidenceServiceServer()
 }
 
@@ -2079,6 +2094,9 @@ type UnimplementedEvidenceServiceServer struct{}
 
 func (UnimplementedEvidenceServiceServer) ListEvidence(context.Context, *ListEvidenceRequest) (*ListEvidenceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEvidence not implemented")
+}
+func (UnimplementedEvidenceServiceServer) GetTouched(context.Context, *GetTouchedRequest) (*Touched, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTouched not implemented")
 }
 func (UnimplementedEvidenceServiceServer) mustEmbedUnimplementedEvidenceServiceServer() {}
 func (UnimplementedEvidenceServiceServer) testEmbeddedByValue()                         {}
@@ -2119,6 +2137,24 @@ func _EvidenceService_ListEvidence_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _EvidenceService_GetTouched_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTouchedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EvidenceServiceServer).GetTouched(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EvidenceService_GetTouched_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EvidenceServiceServer).GetTouched(ctx, req.(*GetTouchedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EvidenceService_ServiceDesc is the grpc.ServiceDesc for EvidenceService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2129,6 +2165,10 @@ var EvidenceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListEvidence",
 			Handler:    _EvidenceService_ListEvidence_Handler,
+		},
+		{
+			MethodName: "GetTouched",
+			Handler:    _EvidenceService_GetTouched_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
