@@ -43,15 +43,22 @@ func New(cfg Config) *Guard {
 	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), busy: map[string]bool{}}
 }
 
-// Replay takes one record of the journal, in order, before anything else is called.
-func (g *Guard) Replay(r evidence.Record) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.mem.note(r)
-}
+// Replay takes one record of the journal, in order, before anything else is called. A device that was asked in an
+// earlier life has its whole gap once more: how long ago that was, only a wall clock says, and it may have been set.
+func (g *Guard) Replay(r evidence.Record) { g.Note(r) }
 
 // Note takes one record that was just written.
-func (g *Guard) Note(r evidence.Record) { g.Replay(r) }
+func (g *Guard) Note(r evidence.Record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.noted(r)
+}
+
+// noted takes a record of this moment; the caller holds g.mu.
+func (g *Guard) noted(r evidence.Record) {
+	g.mem.hush(r, g.boot())
+	g.mem.note(r)
+}
 
 // Open returns the started records that have no outcome: what a crash left.
 func (g *Guard) Open() []evidence.Record {
@@ -200,7 +207,11 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 			return Verdict{Again: at.Add(100 * time.Millisecond)}
 		}
 	}
-	if end := g.mem.quietUntil(names); at.Before(end) && !takenOut(controlGap) {
+	end := g.mem.quietUntil(names)
+	if left := at.Add(g.mem.hushedFor(names, g.boot())); left.After(end) {
+		end = left
+	}
+	if at.Before(end) && !takenOut(controlGap) {
 		if (end.Add(dec.Limits.Cap).After(t.Closes()) || !end.Before(t.Until())) && !takenOut(controlEnd) {
 			return refuse(list.Refuse(list.OutsideWindow, "the device needs rest until "+end.UTC().Format(time.TimeOnly)))
 		}
@@ -223,7 +234,7 @@ func (g *Guard) consume(t task.Task, dec list.Decision, names []string, at time.
 	if _, err := g.cfg.Append(rec); err != nil {
 		return Verdict{Refusal: list.Refuse(list.JournalFailed, err.Error())}
 	}
-	g.mem.note(rec)
+	g.noted(rec)
 	for _, k := range names {
 		g.busy[k] = true
 	}

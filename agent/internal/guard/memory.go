@@ -10,11 +10,12 @@ import (
 
 // memory is what the past forbids. It is rebuilt from the journal.
 type memory struct {
-	used        map[string]bool      // permits that were consumed
-	open        map[string]started   // permit to what was started and has no outcome
-	quiet       map[string]time.Time // physical device (id, address or MAC) to the end of its gap
-	rest        map[string]time.Time // physical device and question to the end of its rest
-	quarantined map[string]*distress // physical device to what happened to it
+	used        map[string]bool          // permits that were consumed
+	open        map[string]started       // permit to what was started and has no outcome
+	quiet       map[string]time.Time     // physical device (id, address or MAC) to the end of its gap
+	hushed      map[string]time.Duration // the same on the boot clock: a wall clock that is set shortens no gap
+	rest        map[string]time.Time     // physical device and question to the end of its rest
+	quarantined map[string]*distress     // physical device to what happened to it
 	asked       map[string][]time.Time
 	engines     map[string]engine // device to its SNMPv3 engine (S7)
 	refused     map[string]bool   // credentials that a device did not take (S4)
@@ -54,7 +55,7 @@ type distress struct {
 func newMemory() memory {
 	return memory{used: map[string]bool{}, open: map[string]started{}, quiet: map[string]time.Time{},
 		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{},
-		engines: map[string]engine{}, refused: map[string]bool{}}
+		engines: map[string]engine{}, refused: map[string]bool{}, hushed: map[string]time.Duration{}}
 }
 
 func restKey(name, query string) string { return name + "\x00" + query }
@@ -160,6 +161,28 @@ func (m *memory) silence(r evidence.Record, until time.Time) {
 			m.quiet[k] = until
 		}
 	}
+}
+
+// hush keeps the device of a record quiet on the boot clock too, before note takes the record.
+func (m *memory) hush(r evidence.Record, boot time.Duration) {
+	s, ok := m.open[r.Permit]
+	if r.Kind == evidence.Started {
+		s, ok = started{r, time.Duration(r.GapMS) * time.Millisecond}, true
+	}
+	if !ok || r.Permit == "" {
+		return
+	}
+	for _, k := range list.Reached(s.record.Device, s.record.Address, s.record.MAC) {
+		m.hushed[k] = max(m.hushed[k], boot+s.gap)
+	}
+}
+
+// hushedFor is how much of the longest gap is left at a moment of the boot clock.
+func (m *memory) hushedFor(names []string, boot time.Duration) (left time.Duration) {
+	for _, k := range names {
+		left = max(left, m.hushed[k]-boot)
+	}
+	return left
 }
 
 // quietUntil is the end of the longest gap over all names of the device.
