@@ -91,7 +91,9 @@ type site struct {
 	t     *testing.T
 	dir   string
 	agent *process
-	serve []string // more arguments of the agent
+
+	controller *process
+	serve      []string // more arguments of the agent
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
@@ -169,6 +171,10 @@ func (s *site) startAgent() {
 	s.agent = s.start("primum-agent", args...)
 }
 
+func (s *site) startController(admin, control string) {
+	s.controller = s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", admin, "--control", control, "--list-root", s.path("list/metadata/1.root.json"))
+}
+
 func (s *site) connected() {
 	s.until("the agent connects and tells its sandbox", 30*time.Second, func() bool {
 		list := s.primum("agents", "list")
@@ -233,7 +239,7 @@ func openIn(t *testing.T, hospital string, agent ...string) *site {
 		t.Fatal(err)
 	}
 	s.primum(append([]string{"list", "demo", s.path("list"), "--site", s.path("site.yaml")}, append(denials, lists...)...)...)
-	s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", "127.0.0.1:0", "--control", "127.0.0.1:0", "--list-root", s.path("list/metadata/1.root.json"))
+	s.startController("127.0.0.1:0", "127.0.0.1:0")
 	s.there("controller/admin.token")
 	s.primum("list", "publish", s.path("list"))
 	s.primum("agents", "token", "demo", "--to", s.path("token"))
