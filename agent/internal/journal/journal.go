@@ -33,6 +33,8 @@ type Journal struct {
 	tree   evidence.Tree
 	places []int64 // place of record i+1
 	end    int64
+	room   int64 // place up to which the disk has given blocks
+	spare  int64 // blocks beyond the end before any new work is taken
 	failed error
 	closed bool
 	grown  chan struct{} // closed and replaced when records are added
@@ -51,7 +53,7 @@ func Open(dir string, now time.Time, replay func(evidence.Record)) (*Journal, er
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{dir: dir, f: f, grown: make(chan struct{})}
+	j := &Journal{dir: dir, f: f, grown: make(chan struct{}), spare: reserve}
 	if err := j.load(now, replay); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), f.Close())
 	}
@@ -144,13 +146,19 @@ func syncDir(dir string) error {
 }
 
 // Append adds records to the chain and returns when they are on disk. Number, predecessor and the
-// truncation of the time are filled in. After a failure nothing more is taken: what the kernel did
+// truncation of the time are filled in. New work is refused with ErrFull while the disk has no room for its end
+// as well; nothing is written then, and everything else still fits. After a failure nothing more is taken: what the kernel did
 // with the pages of a failed fsync is not known.
 func (j *Journal) Append(records ...evidence.Record) (last uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.failed != nil {
 		return 0, j.failed
+	}
+	if slices.ContainsFunc(records, func(r evidence.Record) bool { return r.Kind == evidence.Received || r.Kind == evidence.Started }) {
+		if err := j.makeRoom(); err != nil {
+			return 0, err
+		}
 	}
 	var frames []byte
 	head, places, tree := j.head, []int64(nil), j.tree

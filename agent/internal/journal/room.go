@@ -1,0 +1,48 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrFull says that the disk has no room for new work and how it ends. The journal goes on: what is under way is
+// written into blocks that the disk has given already, and new work is taken as soon as there is space.
+var ErrFull = errors.New("the disk of the agent's data directory is full: no new work before there is space on it")
+
+// reserve is what has to be there before work is begun (CONTROL-PLANE 4.7): the messages and outcomes of every
+// conversation that may be under way, and the end of every question that waits.
+const reserve = 64 << 20
+
+// makeRoom has the disk give blocks beyond the end, without making the file longer. A journal on a file system
+// that cannot do that is told by its free space instead. The caller holds j.mu.
+func (j *Journal) makeRoom() error {
+	if j.room-j.end >= j.spare {
+		return nil
+	}
+	want := 2 * j.spare
+	err := unix.Fallocate(int(j.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.end, want)
+	if errors.Is(err, unix.ENOSPC) {
+		want = j.spare
+		err = unix.Fallocate(int(j.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.end, want)
+	}
+	switch {
+	case err == nil:
+		j.room = j.end + want
+		return nil
+	case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
+		var st unix.Statfs_t
+		if err := unix.Fstatfs(int(j.f.Fd()), &st); err != nil {
+			return fmt.Errorf("look for room: %w", err)
+		}
+		if int64(st.Bavail)*int64(st.Bsize) >= want {
+			return nil
+		}
+		return ErrFull
+	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
+		return ErrFull
+	}
+	j.failed = fmt.Errorf("%w: make room: %w", ErrFailed, err)
+	return j.failed
+}

@@ -1,0 +1,119 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"primum/safetylists/evidence"
+)
+
+const insideNamespace = "PRIMUM_TEST_SMALL_DISK"
+
+// smallDisk runs the test again in a mount namespace of its own, where it has a tmpfs of few octets; it returns
+// its path there, and empty outside, where the test is over.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv(insideNamespace); dir != "" {
+		if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), insideNamespace+"="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Fatalf("on a small disk: %v\n%s", err, out)
+	}
+	return ""
+}
+
+// fill takes the space that is left.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 4096)
+	for {
+		if _, err := f.Write(b); errors.Is(err, unix.ENOSPC) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A full disk begins nothing and loses nothing: what is under way comes to its end in the journal, and with space
+// the agent goes on by itself.
+func TestAFullDiskTakesNoNewWorkAndKeepsEveryOutcome(t *testing.T) {
+	disk := smallDisk(t)
+	if disk == "" {
+		return
+	}
+	dir := filepath.Join(disk, "journal")
+	j, _ := open(t, dir)
+	j.spare = 1 << 20
+	begin := func(n int) error {
+		_, err := j.Append(evidence.Record{At: t0, Kind: evidence.Started, Permit: fmt.Sprint(n), Device: "d"})
+		return err
+	}
+	if err := begin(1); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, filepath.Join(disk, "ballast"))
+	begun := 1
+	for ; begun < 1_000_000; begun++ { // into the room that was made for the first one
+		if err := begin(begun + 1); errors.Is(err, ErrFull) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := j.Head()
+	if err := begin(0); !errors.Is(err, ErrFull) || j.Head() != before || j.Failed() != nil {
+		t.Fatalf("new work on a full disk: %v, head %v, failed %v", err, j.Head(), j.Failed())
+	}
+	if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Received, Order: "o"}); !errors.Is(err, ErrFull) {
+		t.Errorf("a new order on a full disk: %v", err)
+	}
+	outcomes := 0
+	for ; outcomes < 1000; outcomes++ {
+		if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Outcome, Permit: fmt.Sprint(outcomes + 1), Result: &evidence.Result{State: evidence.Answered, Detail: strings.Repeat("x", 500)}}); err != nil {
+			t.Fatalf("outcome %d on a full disk: %v", outcomes+1, err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, seen := open(t, dir)
+	again.spare = 1 << 20
+	defer again.Close()
+	if want := 1 + begun + outcomes; len(seen) != want {
+		t.Errorf("%d records after the restart, want %d", len(seen), want)
+	}
+	j = again
+	if err := begin(0); !errors.Is(err, ErrFull) {
+		t.Errorf("new work after a restart on the full disk: %v", err)
+	}
+	if err := os.Remove(filepath.Join(disk, "ballast")); err != nil {
+		t.Fatal(err)
+	}
+	if err := begin(0); err != nil {
+		t.Errorf("new work with space again: %v", err)
+	}
+}
