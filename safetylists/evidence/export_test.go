@@ -144,7 +144,7 @@ func TestARecordIsProvenAloneAndNoOctetOfTheProofChangesUnseen(t *testing.T) {
 	s := signer(t, "icu")
 	records, _ := chain(t)
 	file, _, _ := exported(t, s, records)
-	for n := uint64(1); n <= uint64(len(records)); n++ {
+	for _, n := range []uint64{1, 4, 8} {
 		places, err := evidence.Needed(n, uint64(len(records)))
 		if err != nil {
 			t.Fatal(err)
