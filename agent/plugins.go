@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"os"
@@ -71,7 +72,7 @@ type listCommand struct{ dataFlag }
 
 type removeCommand struct {
 	dataFlag
-	Plugin string `arg:"" help:"Name of the plugin, or the SHA-256 of its binary."`
+	Plugin string `arg:"" help:"Name of the plugin, or the beginning of the SHA-256 of its binary, at least 8 digits."`
 }
 
 const fromNextStart = "It holds from the next start of the agent on."
@@ -123,7 +124,7 @@ func (c *installCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "Plugin %s %s of %s is installed; it speaks %s. %s\n", m.Name, m.Version, m.Maker, strings.Join(m.Kinds, ", "), fromNextStart)
+	_, err = fmt.Fprintf(e.out, "Plugin %s %s of %s is installed; it speaks %s, and is %s. %s\n", m.Name, m.Version, m.Maker, strings.Join(m.Kinds, ", "), m.Certified(), fromNextStart)
 	return err
 }
 
@@ -151,13 +152,20 @@ func (c *listCommand) Run(e *env) error {
 	for _, maker := range names {
 		fmt.Fprintf(w, "%s\t%s\n", maker, manifest.Fingerprint(makers[maker]))
 	}
-	fmt.Fprintln(w, "\nPLUGIN\tVERSION\tMAKER\tQUESTIONS\tSHA-256\tSTARTS")
+	fmt.Fprintln(w, "\nPLUGIN\tVERSION\tMAKER\tQUESTIONS\tSHA-256\tCERTIFIED\tSTARTS")
 	for _, p := range all {
 		starts := "yes"
 		if p.Why != nil {
 			starts = "no: " + p.Why.Error()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%x\t%s\n", p.Manifest.Name, p.Manifest.Version, p.Manifest.Maker, strings.Join(p.Manifest.Kinds, " "), p.SHA256, starts)
+		name, certified := p.Manifest.Name, "no"
+		if p.Manifest.Report != ([sha256.Size]byte{}) {
+			certified = "yes"
+		}
+		if name == "" { // its manifest cannot be read
+			name, certified = "?", "?"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%x\t%s\t%s\n", name, p.Manifest.Version, p.Manifest.Maker, strings.Join(p.Manifest.Kinds, " "), p.SHA256, certified, starts)
 	}
 	return w.Flush()
 }

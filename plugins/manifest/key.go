@@ -23,6 +23,9 @@ func ParseKey(text []byte) (ed25519.PublicKey, error) {
 	if len(text) > MaxSize {
 		return nil, errors.New("read public key: it is too long")
 	}
+	if strings.Contains(string(text), "PRIVATE KEY") {
+		return nil, errors.New("read public key: this is a private key; give the file that ends in .pub, and show the private one to nobody")
+	}
 	parsed, _, _, rest, err := ssh.ParseAuthorizedKey(text)
 	if err != nil || len(strings.TrimSpace(string(rest))) != 0 {
 		return nil, errors.New("read public key: it is not one line of OpenSSH")

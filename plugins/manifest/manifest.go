@@ -174,6 +174,15 @@ func (m Manifest) check() error {
 	return nil
 }
 
+// Certified says in words whether the maker has signed a report of primum-plugin certify with it. A report that was
+// signed has passed; what it tried stands in it.
+func (m Manifest) Certified() string {
+	if m.Report == ([sha256.Size]byte{}) {
+		return "certified by nobody"
+	}
+	return fmt.Sprintf("certified, by the report with the SHA-256 %x", m.Report)
+}
+
 // ValidMaker reports whether a name can be a maker's in a kind.
 func ValidMaker(name string) bool { return makerForm.MatchString(name) }
 

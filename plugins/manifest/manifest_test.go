@@ -121,3 +121,21 @@ func FuzzParse(f *testing.F) {
 		})
 	})
 }
+
+// A person reads of every plugin whether anybody has certified it.
+func TestAPluginThatNobodyCertifiedIsNamedSo(t *testing.T) {
+	m := good()
+	if got := m.Certified(); got != "certified by nobody" {
+		t.Errorf("%q", got)
+	}
+	m.Report = sha256.Sum256([]byte("report"))
+	if got := m.Certified(); !strings.HasPrefix(got, "certified, by the report with the SHA-256 ") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAPrivateKeyIsNamedAsOne(t *testing.T) {
+	if _, err := manifest.ParseKey([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")); err == nil || !strings.Contains(err.Error(), "private key") {
+		t.Errorf("%v", err)
+	}
+}

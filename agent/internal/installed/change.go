@@ -117,7 +117,7 @@ func follows(version, before string) bool {
 	return err == nil && from.Contains(version) == list.Yes
 }
 
-// Remove takes the plugins of a name away, or the one of a hash. It returns how many.
+// Remove takes the plugins of a name away, or the one whose hash begins so, with at least 8 digits. It returns how many.
 func (s Store) Remove(nameOrHash string) (int, error) {
 	all, err := s.All()
 	if err != nil {
@@ -125,7 +125,7 @@ func (s Store) Remove(nameOrHash string) (int, error) {
 	}
 	n := 0
 	for _, p := range all {
-		if p.Manifest.Name == nameOrHash || hex.EncodeToString(p.SHA256[:]) == nameOrHash {
+		if nameOrHash != "" && p.Manifest.Name == nameOrHash || len(nameOrHash) >= 8 && strings.HasPrefix(hex.EncodeToString(p.SHA256[:]), nameOrHash) {
 			if err := s.remove(p); err != nil {
 				return n, err
 			}

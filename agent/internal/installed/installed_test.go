@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -262,5 +263,35 @@ func TestTheListSaysWhatWillNotStart(t *testing.T) {
 	}
 	if _, err := os.Stat(mistyped); err == nil {
 		t.Error("a mistyped folder was made")
+	}
+}
+
+// What cannot be read any more can still be taken away: by the beginning of its hash, which the list shows.
+func TestAPluginWithADamagedManifestIsRemovedByItsHash(t *testing.T) {
+	data, s := open(t)
+	if err := s.Admit("aldane", public(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := install(s, shipped(t, "status", "1", "binary", 1, "tcp.aldane.status")); err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("binary")))
+	if err := os.WriteFile(filepath.Join(data, "plugins", sum, "manifest"), []byte("primum"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.All()
+	if err != nil || len(all) != 1 || all[0].Why == nil || all[0].Manifest.Name != "" {
+		t.Fatalf("%+v %v", all, err)
+	}
+	for name, want := range map[string]int{"status": 0, "": 0, sum[:7]: 0, "00000000": 0} {
+		if n, err := s.Remove(name); err != nil || n != want {
+			t.Errorf("%q: %d removed, %v", name, n, err)
+		}
+	}
+	if n, err := s.Remove(sum[:8]); err != nil || n != 1 {
+		t.Errorf("by its hash: %d, %v", n, err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Errorf("%+v %v", all, err)
 	}
 }

@@ -123,7 +123,7 @@ func (c *listLintCommand) Run(e *env) error {
 			e.say("%s", f)
 		}
 		if len(found) == 0 && apart == nil {
-			e.say("%d statements in %d files: nothing to mend.", statements, len(files))
+			e.say("%s in %s: nothing to mend.", count(statements, "statement"), count(len(files), "file"))
 		}
 	})
 	switch {
@@ -132,7 +132,7 @@ func (c *listLintCommand) Run(e *env) error {
 	case apart != nil:
 		return apart
 	case len(found) > 0:
-		return input("%d things should be mended before these files are signed.", len(found))
+		return input("%s to be mended before these files are signed.", count(len(found), "thing"))
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (c *listTestCommand) Run(e *env) error {
 		for _, d := range differ {
 			e.say("%s", d)
 		}
-		e.say("%d examples of %d files come out.", tried, len(files))
+		e.say("%s of %s tried; each is as expected.", count(tried, "example"), count(len(files), "file"))
 	})
 }
 
@@ -294,4 +294,11 @@ func has(s *list.Statement, words []string) bool {
 		}
 	}
 	return true
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -17,7 +17,7 @@ type listExplainCommand struct {
 	Software string   `help:"Software version."`
 	MAC      string   `help:"Address of the network card."`
 	Class    string   `default:"other" help:"life-support, high-risk or other."`
-	Kind     string   `default:"snmp.get" enum:"snmp.get,dicom.echo,hl7.ack" help:"snmp.get, dicom.echo or hl7.ack."`
+	Kind     string   `default:"snmp.get" help:"snmp.get, dicom.echo, hl7.ack, or a maker's own, such as tcp.acme.status."`
 	Port     uint16   `help:"Port. Defaults to 161, 104 or 2575."`
 	OID      []string `name:"oid" help:"Objects of snmp.get, in order. Default: the four of the system group."`
 	CalledAE string   `name:"called-ae" default:"TITLE" help:"Title of the device, for dicom.echo."`
@@ -44,7 +44,7 @@ func (c *listExplainCommand) Run(e *env) error {
 	if c.Maker+c.Model+c.Software != "" {
 		d.Claims = []list.Claim{{Source: list.CMMS, Manufacturer: c.Maker, Model: c.Model, Version: c.Software}}
 	}
-	q, err := c.query(&d)
+	q, err := c.query(l, &d)
 	if err != nil {
 		return input("%v", err)
 	}
@@ -96,8 +96,11 @@ func (c *listExplainCommand) Run(e *env) error {
 	})
 }
 
-func (c *listExplainCommand) query(d *list.Device) (list.Query, error) {
+func (c *listExplainCommand) query(l *list.List, d *list.Device) (list.Query, error) {
 	s := list.QuerySpec{Kind: list.Kind(c.Kind), Port: c.Port}
+	if s.Kind.Vendor() { // its messages stand in the list
+		return l.Question(*d, s.Kind, c.Port, nil)
+	}
 	or := func(p uint16) {
 		if s.Port == 0 {
 			s.Port = p

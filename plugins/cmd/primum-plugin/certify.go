@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ func (c *certifyCommand) Run(e *env) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
+	if err := program(c.Binary); err != nil {
+		return err
+	}
 	r, err := sdktest.Certify(ctx, sdktest.Subject{Binary: c.Binary, Transcripts: all, Confinement: sandbox.Prove(ctx, "")})
 	if err != nil {
 		return err
@@ -51,9 +55,21 @@ func (c *certifyCommand) Run(e *env) error {
 	}
 	e.say("%s", markdown(r))
 	if !r.Passed {
+		if len(r.Findings) == 1 {
+			return fmt.Errorf("%s did not pass: 1 finding", c.Binary)
+		}
 		return fmt.Errorf("%s did not pass: %d findings", c.Binary, len(r.Findings))
 	}
 	return nil
+}
+
+// program fails when a file is none that this machine could start.
+func program(path string) error {
+	f, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s is no program of this machine (ELF): build the plugin, as with go build, and name what was built: %w", path, err)
+	}
+	return f.Close()
 }
 
 // markdown is the report for people. What the plugin said stands there as code, its marks taken out.

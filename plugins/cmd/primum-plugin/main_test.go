@@ -196,3 +196,28 @@ func TestNothingIsSignedThatAMakerMayNotSign(t *testing.T) {
 	}
 	tool(t, 2, "sign")
 }
+
+func TestAProtocolIsNoMakersName(t *testing.T) {
+	for _, name := range []string{"snmp", "dicom", "hl7"} {
+		out := filepath.Join(t.TempDir(), name)
+		if err := (&newCommand{Name: name, Out: out, Primum: "../../.."}).Run(&env{}); err == nil || !strings.Contains(err.Error(), "comes with the agent") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s was made", out)
+		}
+	}
+}
+
+func TestAFileThatIsNoProgramIsNotCertified(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&certifyCommand{Binary: path, Most: time.Minute}).Run(&env{}); err == nil || !strings.Contains(err.Error(), "no program of this machine") {
+		t.Errorf("%v", err)
+	}
+	if left, _ := filepath.Glob(path + ".report*"); len(left) != 0 {
+		t.Errorf("a report was written: %v", left)
+	}
+}

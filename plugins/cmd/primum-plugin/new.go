@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +25,9 @@ func (c *newCommand) Run(e *env) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`).MatchString(c.Name) {
 		return fmt.Errorf("%q: 2 to 32 lower-case letters and digits, a letter first", c.Name)
 	}
+	if slices.Contains([]string{"snmp", "dicom", "hl7", "tcp", "udp"}, c.Name) {
+		return fmt.Errorf("%q is a protocol, and its probe comes with the agent; give the maker's name", c.Name)
+	}
 	if c.Out == "" {
 		c.Out = "primum-probe-" + c.Name
 	}
@@ -39,7 +43,11 @@ func (c *newCommand) Run(e *env) error {
 		return err // what is there is never written over
 	}
 	title := strings.ToUpper(c.Name[:1]) + c.Name[1:]
-	rename := strings.NewReplacer("Aldane Medical", title, "aldane", c.Name, "Aldane", title, "=> ../..", "=> "+tree)
+	rename := strings.NewReplacer(`The signed allowance
+(`+"`plugins/lab/lists/aldane.yaml`"+`) has both as templates; the agent sends what fits them and nothing else.`,
+		"The agent\nsends what fits the templates of a signed allowance and nothing else. There is none for this question yet: write one as\n"+
+			"`plugins/lab/lists/aldane.yaml` of the Primum tree does, and try it with `primum list lint` and `primum list test`.",
+		"Aldane Medical", title, "aldane", c.Name, "Aldane", title, "=> ../..", "=> "+tree)
 	err = filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -54,7 +54,7 @@ func (c *signCommand) Run(e *env) error {
 	if err := os.WriteFile(path, signed.Encode(), 0o644); err != nil {
 		return err
 	}
-	e.say("%s %s of %s, which speaks %s, is signed in %s.", m.Name, m.Version, m.Maker, strings.Join(m.Kinds, ", "), path)
+	e.say("%s %s of %s, which speaks %s, is signed in %s; %s.", m.Name, m.Version, m.Maker, strings.Join(m.Kinds, ", "), path, m.Certified())
 	return nil
 }
 
@@ -138,6 +138,10 @@ func (c *verifyCommand) Run(e *env) error {
 	if sha256.Sum256(binary) != m.SHA256 {
 		return fmt.Errorf("%s is not the binary that was signed", c.Binary)
 	}
+	beside := c.Binary + ".report.json" // where certify writes it
+	if _, err := os.Stat(beside); c.Report == "" && err == nil && m.Report != ([sha256.Size]byte{}) {
+		c.Report = beside
+	}
 	if c.Report != "" {
 		sum, err := reportFor(c.Report, m.SHA256)
 		if err != nil {
@@ -148,5 +152,13 @@ func (c *verifyCommand) Run(e *env) error {
 		}
 	}
 	e.say("%s %s of %s, signed by %s", m.Name, m.Version, m.Maker, manifest.Fingerprint(key))
+	words := m.Certified()
+	switch {
+	case c.Report != "":
+		words += ", which is " + c.Report
+	case m.Report != ([sha256.Size]byte{}):
+		words += "; it is not here, ask the maker for it and name it with --report"
+	}
+	e.say("%s", words)
 	return nil
 }

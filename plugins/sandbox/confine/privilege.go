@@ -81,8 +81,8 @@ func limit(threads uint64) error {
 		{unix.RLIMIT_AS, maxSpace},
 		{unix.RLIMIT_DATA, maxData},
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, niceness); errno != 0 {
-		return errno
+	if err := yieldTime(); err != nil {
+		return err
 	}
 	for _, l := range limits {
 		if l.which == unix.RLIMIT_NPROC && l.most == 0 {
@@ -91,6 +91,22 @@ func limit(threads uint64) error {
 		if err := unix.Prlimit(0, l.which, &unix.Rlimit{Cur: l.most, Max: l.most}, nil); err != nil {
 			return fmt.Errorf("limit %d: %w", l.which, err)
 		}
+	}
+	return nil
+}
+
+// yieldTime makes a plugin give way to the agent. An agent that was started nicer than that has plugins as nice as it
+// is: the kernel lets nobody become less so.
+func yieldTime() error {
+	kept, _, errno := unix.RawSyscall(unix.SYS_GETPRIORITY, unix.PRIO_PROCESS, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("read niceness: %w", errno)
+	}
+	if 20-int(kept) >= niceness { // the call returns 20 less the niceness (getpriority(2))
+		return nil
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETPRIORITY, unix.PRIO_PROCESS, 0, niceness); errno != 0 {
+		return fmt.Errorf("set niceness: %w", errno)
 	}
 	return nil
 }
