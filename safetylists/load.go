@@ -180,6 +180,8 @@ func plainYAML(err error) error {
 			return " is not a field here"
 		case strings.Contains(s, "already set"):
 			return " stands twice"
+		case strings.HasSuffix(s, "into bool"):
+			return ": it is true or false, without quotes"
 		default:
 			return ": it is of another kind"
 		}
@@ -206,11 +208,15 @@ func valueOf(n *yaml.Node, field string) *yaml.Node {
 	return nil
 }
 
-// lineOf is the line of the field that an error begins with, else that of the entry itself.
+// lineOf is the line of the innermost field that an error names, as in "question: tls: ...", else that of the entry
+// itself.
 func lineOf(entry *yaml.Node, err error) int {
-	field, _, _ := strings.Cut(err.Error(), ":")
-	if v := valueOf(entry, strings.Fields(field + " .")[0]); v != nil {
-		return v.Line
+	for part := range strings.SplitSeq(err.Error(), ": ") {
+		v := valueOf(entry, strings.Fields(part + " .")[0])
+		if v == nil {
+			break
+		}
+		entry = v
 	}
 	return entry.Line
 }

@@ -259,10 +259,17 @@ func (r ruleSpec) parse() (QuestionRule, error) {
 		return QuestionRule{}, err
 	}
 	want := q.Spec()
-	if len(want.OIDs) != len(r.OIDs) || want.CallingAE != r.CallingAE || want.VersionName != r.VersionName || want.HL7Version != r.HL7Version || want.Expect != r.Expect ||
-		want.SNMPVersion != r.SNMPVersion || want.Auth != r.Auth || want.Privacy != r.Privacy || (want.TLSPin != "") != r.TLS ||
-		len(want.Messages) != len(r.Messages) {
-		return QuestionRule{}, fmt.Errorf("question: a parameter of another kind than %s is set", r.Kind)
+	for _, f := range []struct {
+		name string
+		kept bool
+	}{
+		{"oids", len(want.OIDs) == len(r.OIDs)}, {"calling_ae", want.CallingAE == r.CallingAE}, {"version_name", want.VersionName == r.VersionName},
+		{"hl7_version", want.HL7Version == r.HL7Version}, {"expect", want.Expect == r.Expect}, {"snmp_version", want.SNMPVersion == r.SNMPVersion},
+		{"auth", want.Auth == r.Auth}, {"privacy", want.Privacy == r.Privacy}, {"tls", (want.TLSPin != "") == r.TLS}, {"messages", len(want.Messages) == len(r.Messages)},
+	} {
+		if !f.kept {
+			return QuestionRule{}, fmt.Errorf("question: %s: a question of the kind %s has no such field", f.name, r.Kind)
+		}
 	}
 	return rule, nil
 }

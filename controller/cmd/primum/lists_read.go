@@ -18,10 +18,12 @@ import (
 // that this program carries. Nothing of a file that is too large is read.
 func readLists(paths []string) ([]*list.File, error) {
 	var files []*list.File
+	var faults []string // of every file, so that one does not hide those of the others
 	add := func(name string, text []byte) error {
 		f, err := list.Load(name, text)
 		if err != nil {
-			return input("%v", err)
+			faults = append(faults, err.Error())
+			return nil
 		}
 		files = append(files, f)
 		return nil
@@ -72,6 +74,9 @@ func readLists(paths []string) ([]*list.File, error) {
 				return nil, err
 			}
 		}
+	}
+	if len(faults) > 0 {
+		return nil, input("%s", strings.Join(faults, "; "))
 	}
 	return files, nil
 }

@@ -170,3 +170,15 @@ func read(t *testing.T, path string) string {
 	}
 	return string(b)
 }
+
+// A file that cannot be read hides the faults of no other.
+func TestLintNamesTheFaultsOfEveryFile(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".yaml"), []byte(name+": 1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, complaints, code := command(nil, "list", "lint", dir)
+	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "field b is not a field here")
+}
