@@ -57,6 +57,7 @@ func (g *Guard) Note(r evidence.Record) {
 // noted takes a record of this moment; the caller holds g.mu.
 func (g *Guard) noted(r evidence.Record) {
 	g.mem.hush(r, g.boot())
+	g.mem.feel(r)
 	g.mem.note(r)
 }
 
@@ -93,6 +94,7 @@ type Ticket struct {
 	limits list.Limits
 	from   []netip.Prefix
 	names  []string
+	before Vitals
 	once   sync.Once
 }
 
@@ -231,6 +233,7 @@ func (g *Guard) consume(t task.Task, dec list.Decision, names []string, at time.
 	rec := evidence.Record{At: at, Kind: evidence.Started, Order: order, Ordinal: ordinal, Permit: t.ID().String(),
 		Device: dev.ID, Address: dev.Address.String(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
 		GapMS: dec.Limits.Gap.Milliseconds(), RestMS: dec.Limits.Rest.Milliseconds()}
+	before := g.mem.vitals(dev.ID, t.Query().String())
 	if _, err := g.cfg.Append(rec); err != nil {
 		return Verdict{Refusal: list.Refuse(list.JournalFailed, err.Error())}
 	}
@@ -238,7 +241,7 @@ func (g *Guard) consume(t task.Task, dec list.Decision, names []string, at time.
 	for _, k := range names {
 		g.busy[k] = true
 	}
-	return Verdict{Ticket: &Ticket{g: g, task: t, limits: dec.Limits, from: dec.Sources, names: names}}
+	return Verdict{Ticket: &Ticket{g: g, task: t, limits: dec.Limits, from: dec.Sources, names: names, before: before}}
 }
 
 // decide holds the task against the agent's own copy of the list, and the permit against the clock.

@@ -17,6 +17,7 @@ type memory struct {
 	rest        map[string]time.Time     // physical device and question to the end of its rest
 	quarantined map[string]*distress     // physical device to what happened to it
 	asked       map[string][]time.Time
+	signs       map[string]*sign  // asset tag to its vital signs
 	engines     map[string]engine // device to its SNMPv3 engine (S7)
 	refused     map[string]bool   // credentials that a device did not take (S4)
 	holdVersion uint64
@@ -55,7 +56,7 @@ type distress struct {
 func newMemory() memory {
 	return memory{used: map[string]bool{}, open: map[string]started{}, quiet: map[string]time.Time{},
 		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{},
-		engines: map[string]engine{}, refused: map[string]bool{}, hushed: map[string]time.Duration{}}
+		engines: map[string]engine{}, refused: map[string]bool{}, hushed: map[string]time.Duration{}, signs: map[string]*sign{}}
 }
 
 func restKey(name, query string) string { return name + "\x00" + query }
