@@ -132,7 +132,7 @@ func (c *listLintCommand) Run(e *env) error {
 	case apart != nil:
 		return apart
 	case len(found) > 0:
-		return input("%s to be mended before these files are signed.", count(len(found), "thing"))
+		return input("%s should be mended before these files are signed.", count(len(found), "thing"))
 	}
 	return nil
 }
