@@ -105,7 +105,7 @@ type listLintCommand struct {
 
 // Run reads files as a careful reader would, and says what should be mended before they are signed.
 func (c *listLintCommand) Run(e *env) error {
-	files, err := readLists(c.Files)
+	files, faults, err := loadLists(c.Files)
 	if err != nil {
 		return err
 	}
@@ -117,18 +117,23 @@ func (c *listLintCommand) Run(e *env) error {
 			found = append(found, f.Path+": "+finding.String())
 		}
 	}
-	_, apart := together(files, 0)
+	var apart error
+	if len(faults) == 0 {
+		_, apart = together(files, 0)
+	}
 	err = e.data(map[string]any{"files": len(files), "statements": statements, "findings": found}, func() {
 		for _, f := range found {
 			e.say("%s", f)
 		}
-		if len(found) == 0 && apart == nil {
+		if len(found)+len(faults) == 0 && apart == nil {
 			e.say("%s in %s: nothing to mend.", count(statements, "statement"), count(len(files), "file"))
 		}
 	})
 	switch {
 	case err != nil:
 		return err
+	case len(faults) > 0:
+		return input("%s", strings.Join(faults, "; "))
 	case apart != nil:
 		return apart
 	case len(found) > 0:

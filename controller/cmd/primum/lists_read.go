@@ -17,8 +17,18 @@ import (
 // readLists loads list files: each path is a file or a folder of *.yaml. The word shipped means the lists
 // that this program carries. Nothing of a file that is too large is read.
 func readLists(paths []string) ([]*list.File, error) {
-	var files []*list.File
-	var faults []string // of every file, so that one does not hide those of the others
+	files, faults, err := loadLists(paths)
+	if err == nil && len(faults) > 0 {
+		err = input("%s", strings.Join(faults, "; "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return files, nil
+}
+
+// loadLists is readLists that goes on after a file that does not load: its fault hides nothing of the others.
+func loadLists(paths []string) (files []*list.File, faults []string, err error) {
 	add := func(name string, text []byte) error {
 		f, err := list.Load(name, text)
 		if err != nil {
@@ -32,7 +42,7 @@ func readLists(paths []string) ([]*list.File, error) {
 		if path == "shipped" {
 			names, err := fs.Glob(lists.Files(), "*.yaml")
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			for _, name := range names {
 				text, err := lists.Files().ReadFile(name)
@@ -40,20 +50,20 @@ func readLists(paths []string) ([]*list.File, error) {
 					err = add(name, text)
 				}
 				if err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 			}
 			continue
 		}
 		if b, ok, err := readRelease(path); err != nil {
-			return nil, err
+			return nil, nil, err
 		} else if ok {
 			for _, name := range slices.Sorted(maps.Keys(b.Targets)) {
 				if name == release.MakersPath || name == release.SitePath {
 					continue
 				}
 				if err := add(name, b.Targets[name]); err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 			}
 			continue
@@ -61,7 +71,7 @@ func readLists(paths []string) ([]*list.File, error) {
 		names := []string{path}
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			if names, err = filepath.Glob(filepath.Join(path, "*.yaml")); err != nil || len(names) == 0 {
-				return nil, input("the folder %s has no list file (*.yaml)", path)
+				return nil, nil, input("the folder %s has no list file (*.yaml)", path)
 			}
 			slices.Sort(names)
 		}
@@ -71,14 +81,11 @@ func readLists(paths []string) ([]*list.File, error) {
 				err = add(name, text)
 			}
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
-	if len(faults) > 0 {
-		return nil, input("%s", strings.Join(faults, "; "))
-	}
-	return files, nil
+	return files, faults, nil
 }
 
 // readRelease returns what a repository folder or a bundle holds; ok is false when the path is neither.

@@ -182,3 +182,17 @@ func TestLintNamesTheFaultsOfEveryFile(t *testing.T) {
 	out, complaints, code := command(nil, "list", "lint", dir)
 	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "field b is not a field here")
 }
+
+// What should be mended in a file that loads is said beside the fault of one that does not.
+func TestLintNamesWhatToMendBesideAFileThatDoesNotLoad(t *testing.T) {
+	dir := t.TempDir()
+	begun := filepath.Join(dir, "begun.yaml")
+	if out, complaints, code := command(nil, "list", "new", begun, "--maker", "Corvus", "--model", "One"); code != 0 {
+		t.Fatal(out, complaints)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte("a: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints, code := command(nil, "list", "lint", dir)
+	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "still has a place to be filled in")
+}
