@@ -24,17 +24,7 @@ func (c *doctorCommand) Run(e *env) error {
 			refused++
 		}
 	}
-	var words string
-	switch level {
-	case confine.Full:
-		words = "A plugin has no network, no files and no other process in its reach."
-	case confine.Fallback:
-		words = "A plugin has no network, no files of ours and no program to start; this machine does not let it be shut off from other processes as well. All plugins start. For level full, allow unprivileged user namespaces."
-	case confine.None:
-		words = "A plugin is not confined. Only the built-in ones may start, and only with serve --builtin-without-sandbox."
-	default:
-		words = "It could not be tried. No plugin starts."
-	}
+	words := levelWords(level)
 	if level == confine.Unproven {
 		level = "not proven"
 	}
@@ -61,4 +51,19 @@ func (c *doctorCommand) Run(e *env) error {
 		return fmt.Errorf("this machine cannot confine a plugin")
 	}
 	return nil
+}
+
+// levelWords says what a level keeps from a plugin, and what not. The acts of plugins/sandbox are what it rests on.
+func levelWords(level confine.Level) string {
+	switch level {
+	case confine.Full:
+		return "A plugin has no network, no files and no other process in its reach."
+	case confine.Fallback:
+		return "A plugin has no network, opens no file outside its own directory, starts no program and reaches no other process: " +
+			"Landlock and a list of system calls hold it, without namespaces behind them. It can fill its directory with empty files, and " +
+			"shares the limit on tasks with the agent's user. All plugins start. For level full, allow unprivileged user namespaces."
+	case confine.None:
+		return "A plugin is not confined. Only the built-in ones may start, and only with serve --builtin-without-sandbox."
+	}
+	return "It could not be tried. No plugin starts."
 }

@@ -162,8 +162,11 @@ func (c *listCommand) Run(e *env) error {
 		if p.Manifest.Report != ([sha256.Size]byte{}) {
 			certified = "yes"
 		}
+		if p.Why != nil { // what nobody has verified says nothing of a report
+			certified = "?"
+		}
 		if name == "" { // its manifest cannot be read
-			name, certified = "?", "?"
+			name = "?"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%x\t%s\t%s\n", name, p.Manifest.Version, p.Manifest.Maker, strings.Join(p.Manifest.Kinds, " "), p.SHA256, certified, starts)
 	}
