@@ -66,11 +66,11 @@ func Run(ctx context.Context, cfg Config, local Local) error {
 		began := cfg.Boot()
 		err := session(ctx, cfg, local)
 		local.Down()
+		if errors.Is(err, ErrReset) { // also when ctx ended meanwhile: what was asked for is not forgotten
+			return err
+		}
 		if ctx.Err() != nil {
 			return nil
-		}
-		if errors.Is(err, ErrReset) {
-			return err
 		}
 		if cfg.Boot()-began > time.Minute {
 			wait = time.Second
