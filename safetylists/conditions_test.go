@@ -238,7 +238,7 @@ func TestABadFieldIsNamedWithItsLine(t *testing.T) {
 		{`port: "161"`, `port: "53"`, "list vela.yaml: line 10: statement 1 (vela.allow): question: port 53 can never be allowed (G13)"},
 		{`expires: "2027-06-01"`, `expires: "soon"`, `list vela.yaml: line 11: statement 1 (vela.allow): expires: "soon" is not a date such as 2027-11-24`},
 		{"    purpose: identify\n", "    purpse: identify\n", "list vela.yaml: line 9: field purpse is not a field here"},
-		{"    purpose: identify\n", "    purpose: [identify]\n", "list vela.yaml: line 9: cannot unmarshal !!seq: it is of another kind"},
+		{"    purpose: identify\n", "    purpose: [identify]\n", "list vela.yaml: line 9: purpose: a list does not fit: it is of another kind"},
 		{"title: T", "title: \xe9", "list vela.yaml: line 12: octet E9 is not UTF-8 text; save the file as UTF-8"},
 	} {
 		text := strings.Replace(velaHead+velaAllow, c.old, c.new, 1)

@@ -18,7 +18,7 @@ func TestAFaultOfAQuestionIsNamedAtItsOwnLine(t *testing.T) {
 		says     []string
 	}{
 		"tls of snmp":           {"      kind: snmp.get\n      port: \"161\"\n      tls: true\n      oids: [1.3.6.1.2.1.1.1.0]\n", []string{"line 14", "question: tls: a question of the kind snmp.get has no such field"}},
-		"tls that is no word":   {"      kind: dicom.echo\n      port: \"11112\"\n      tls: maybe\n      calling_ae: PRIMUM\n", []string{"line 14", "true or false"}},
+		"tls that is no word":   {"      kind: dicom.echo\n      port: \"11112\"\n      tls: maybe\n      calling_ae: PRIMUM\n", []string{"line 14", "line 14: tls: `maybe` does not fit: it is true or false"}},
 		"objects of an echo":    {"      kind: dicom.echo\n      port: \"11112\"\n      calling_ae: PRIMUM\n      oids: [1.3.6.1.2.1.1.1.0]\n", []string{"line 15", "question: oids"}},
 		"a port that is none":   {"      kind: snmp.get\n      port: \"70000\"\n      oids: [1.3.6.1.2.1.1.1.0]\n", []string{"line 13", "port \"70000\""}},
 		"a port that is barred": {"      kind: dicom.echo\n      port: \"9100\"\n      calling_ae: PRIMUM\n", []string{"line 13", "G13"}},

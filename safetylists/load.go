@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -148,7 +149,7 @@ func Load(name string, text []byte) (*File, error) {
 func decodeYAML(text []byte, into any) (*yaml.Node, error) {
 	var node yaml.Node
 	if err := yaml.Unmarshal(text, &node); err != nil {
-		return nil, plainYAML(err)
+		return nil, plainYAML(&node, err)
 	}
 	if n := hidden(&node); n != nil {
 		return nil, fmt.Errorf("line %d: anchors, aliases, merge keys and tags are not allowed: a file says what it says where it says it", n.Line)
@@ -159,7 +160,7 @@ func decodeYAML(text []byte, into any) (*yaml.Node, error) {
 		if errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("the file is empty")
 		}
-		return nil, plainYAML(err)
+		return nil, plainYAML(&node, err)
 	}
 	var more yaml.Node
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
@@ -170,10 +171,28 @@ func decodeYAML(text []byte, into any) (*yaml.Node, error) {
 
 var goType = regexp.MustCompile(` (?:not found|already set) in type [\w.]+| into [\w.\[\]*]+`)
 
-// plainYAML takes the names of our own types out of the library's words.
-func plainYAML(err error) error {
+var misfit = regexp.MustCompile("line (\\d+): cannot unmarshal (!!\\w+)(?: `([^`\n]*)`)?")
+
+// plainYAML takes the names of our own types out of the library's words, and names the field instead.
+func plainYAML(document *yaml.Node, err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
+	text = misfit.ReplaceAllStringFunc(text, func(s string) string {
+		m := misfit.FindStringSubmatch(s)
+		what := "`" + m[3] + "`"
+		switch m[2] {
+		case "!!seq":
+			what = "a list"
+		case "!!map":
+			what = "a map"
+		}
+		line, err := strconv.Atoi(m[1])
+		field := fieldAt(document, "", line, m[2], strings.TrimSuffix(m[3], "..."))
+		if err != nil || field == "" {
+			return fmt.Sprintf("line %s: %s does not fit", m[1], what)
+		}
+		return fmt.Sprintf("line %s: %s: %s does not fit", m[1], field, what)
+	})
 	text = goType.ReplaceAllStringFunc(text, func(s string) string {
 		switch {
 		case strings.Contains(s, "not found"):
@@ -187,6 +206,26 @@ func plainYAML(err error) error {
 		}
 	})
 	return errors.New(strings.ReplaceAll(text, "\n  ", "; "))
+}
+
+// fieldAt is the innermost field whose value stands on a line, has a tag and begins so; "" where there is none.
+func fieldAt(n *yaml.Node, field string, line int, tag, begins string) string {
+	if n.Line == line && n.ShortTag() == tag && strings.HasPrefix(n.Value, begins) {
+		return field
+	}
+	for i, c := range n.Content {
+		inner := field
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 0 {
+				continue
+			}
+			inner = n.Content[i-1].Value
+		}
+		if found := fieldAt(c, inner, line, tag, begins); found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 // item is the i-th entry of a list in the document's root; the zero node when it is not there.

@@ -29,14 +29,13 @@ func readLists(paths []string) ([]*list.File, error) {
 
 // loadLists is readLists that goes on after a file that does not load: its fault hides nothing of the others.
 func loadLists(paths []string) (files []*list.File, faults []string, err error) {
-	add := func(name string, text []byte) error {
+	add := func(name string, text []byte) {
 		f, err := list.Load(name, text)
 		if err != nil {
 			faults = append(faults, err.Error())
-			return nil
+			return
 		}
 		files = append(files, f)
-		return nil
 	}
 	for _, path := range paths {
 		if path == "shipped" {
@@ -46,12 +45,10 @@ func loadLists(paths []string) (files []*list.File, faults []string, err error) 
 			}
 			for _, name := range names {
 				text, err := lists.Files().ReadFile(name)
-				if err == nil {
-					err = add(name, text)
-				}
 				if err != nil {
 					return nil, nil, err
 				}
+				add(name, text)
 			}
 			continue
 		}
@@ -62,9 +59,7 @@ func loadLists(paths []string) (files []*list.File, faults []string, err error) 
 				if name == release.MakersPath || name == release.SitePath {
 					continue
 				}
-				if err := add(name, b.Targets[name]); err != nil {
-					return nil, nil, err
-				}
+				add(name, b.Targets[name])
 			}
 			continue
 		}
@@ -77,12 +72,11 @@ func loadLists(paths []string) (files []*list.File, faults []string, err error) 
 		}
 		for _, name := range names {
 			text, err := readListFile(name)
-			if err == nil {
-				err = add(name, text)
-			}
 			if err != nil {
-				return nil, nil, err
+				faults = append(faults, err.Error())
+				continue
 			}
+			add(name, text)
 		}
 	}
 	return files, faults, nil

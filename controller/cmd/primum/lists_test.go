@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,6 +182,17 @@ func TestLintNamesTheFaultsOfEveryFile(t *testing.T) {
 	}
 	out, complaints, code := command(nil, "list", "lint", dir)
 	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "field b is not a field here")
+}
+
+// Nor does one that is not there or too large.
+func TestLintGoesOnAfterAFileThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	bad, large := filepath.Join(dir, "bad.yaml"), filepath.Join(dir, "large.yaml")
+	if err := errors.Join(os.WriteFile(bad, []byte("a: 1\n"), 0o600), os.WriteFile(large, make([]byte, 1<<20+1), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints, code := command(nil, "list", "lint", filepath.Join(dir, "gone.yaml"), large, bad)
+	want(t, "lint", out+complaints, code, exitUsage, "there is no list file", "at most 1048576", "field a is not a field here")
 }
 
 // What should be mended in a file that loads is said beside the fault of one that does not.
