@@ -63,13 +63,32 @@ func (c *certifyCommand) Run(e *env) error {
 	return nil
 }
 
-// program fails when a file is none that this machine could start.
+// program fails when a file is none that this machine could start. This program itself tells what machine it is.
 func program(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file; name the plugin that was built", path)
+	}
 	f, err := elf.Open(path)
 	if err != nil {
-		return fmt.Errorf("%s is no program of this machine (ELF): build the plugin, as with go build, and name what was built: %w", path, err)
+		return fmt.Errorf("%s is no program (ELF): build the plugin, as with go build, and name what was built: %w", path, err)
 	}
-	return f.Close()
+	defer f.Close()
+	own, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("read what machine this is: %w", err)
+	}
+	defer own.Close()
+	switch {
+	case f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN:
+		return fmt.Errorf("%s is no program (ELF) but a part of one: build the whole plugin, as with go build, and name what was built", path)
+	case f.Machine != own.Machine:
+		return fmt.Errorf("%s is built for another machine (%s); this one runs %s", path, f.Machine, own.Machine)
+	}
+	return nil
 }
 
 // markdown is the report for people. What the plugin said stands there as code, its marks taken out.

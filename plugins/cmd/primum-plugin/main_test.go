@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,9 @@ func TestASoundPluginIsCertifiedSignedAndVerified(t *testing.T) {
 		t.Errorf("said %q", said)
 	}
 	verify := []string{"verify", binary, "--key", key + ".pub"}
-	tool(t, 0, append(verify, "--report", binary+".report.json")...)
+	if said := tool(t, 0, append(verify, "--report", binary+".report.json")...); !regexp.MustCompile(`[1-9]\d+ conversations over 1 transcript, in a sandbox of level (full|fallback|none)`).MatchString(said) {
+		t.Errorf("verify does not say what the report covers: %q", said)
+	}
 
 	// Another report, another key, another binary.
 	report, err := os.ReadFile(binary + ".report.json")
@@ -210,14 +213,30 @@ func TestAProtocolIsNoMakersName(t *testing.T) {
 }
 
 func TestAFileThatIsNoProgramIsNotCertified(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "text")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+	dir := t.TempDir()
+	text, object, foreign := filepath.Join(dir, "text"), filepath.Join(dir, "object"), filepath.Join(dir, "foreign")
+	own, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (&certifyCommand{Binary: path, Most: time.Minute}).Run(&env{}); err == nil || !strings.Contains(err.Error(), "no program of this machine") {
-		t.Errorf("%v", err)
+	header := func(at int, value byte) []byte { // of the ELF header, 64 octets, and no sections
+		h := bytes.Clone(own[:64])
+		clear(h[32:48])
+		clear(h[54:64])
+		h[at], h[at+1] = value, 0
+		return h
 	}
-	if left, _ := filepath.Glob(path + ".report*"); len(left) != 0 {
-		t.Errorf("a report was written: %v", left)
+	if err := errors.Join(os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755), os.WriteFile(object, header(16, 1), 0o755),
+		os.WriteFile(foreign, header(18, 2), 0o755)); err != nil { // ET_REL, EM_SPARC
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{text: "is no program (ELF)", object: "is no program (ELF)", foreign: "for another machine", dir: "is no file", dir + "/gone": "no such file"} {
+		err := (&certifyCommand{Binary: path, Most: time.Minute}).Run(&env{})
+		if err == nil || !strings.Contains(err.Error(), want) || want == "no such file" && strings.Contains(err.Error(), "program") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if left, _ := filepath.Glob(path + ".report*"); len(left) != 0 {
+			t.Errorf("a report was written: %v", left)
+		}
 	}
 }

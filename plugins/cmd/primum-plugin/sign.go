@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"primum/plugins/manifest"
 	"primum/plugins/sandbox"
+	"primum/plugins/sandbox/confine"
 	"primum/plugins/sdk/sdktest"
 )
 
@@ -30,7 +32,7 @@ func (c *signCommand) Run(e *env) error {
 	}
 	m := manifest.Manifest{SHA256: sha256.Sum256(binary)}
 	if c.Report != "" {
-		if m.Report, err = reportFor(c.Report, m.SHA256); err != nil {
+		if m.Report, _, err = reportFor(c.Report, m.SHA256); err != nil {
 			return err
 		}
 	}
@@ -80,23 +82,38 @@ func describe(path string, m *manifest.Manifest) (err error) {
 	return nil
 }
 
-// reportFor returns the SHA-256 of a report that passed, of that binary.
-func reportFor(path string, binary [sha256.Size]byte) (sum [sha256.Size]byte, err error) {
+// reportFor returns a report that passed, of that binary, and its SHA-256.
+func reportFor(path string, binary [sha256.Size]byte) (sum [sha256.Size]byte, r sdktest.Report, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return sum, err
+		return sum, r, err
 	}
-	var r sdktest.Report
 	if err := json.Unmarshal(text, &r); err != nil {
-		return sum, fmt.Errorf("%s is no report of primum-plugin certify: %w", path, err)
+		return sum, r, fmt.Errorf("%s is no report of primum-plugin certify: %w", path, err)
 	}
 	switch {
 	case r.SHA256 != fmt.Sprintf("%x", binary):
-		return sum, fmt.Errorf("%s is about another binary", path)
+		return sum, r, fmt.Errorf("%s is about another binary", path)
 	case !r.Passed || len(r.Findings) != 0:
-		return sum, fmt.Errorf("%s says that the plugin did not pass", path)
+		return sum, r, fmt.Errorf("%s says that the plugin did not pass", path)
 	}
-	return sha256.Sum256(text), nil
+	return sha256.Sum256(text), r, nil
+}
+
+// covers says what a report tried.
+func covers(r sdktest.Report) string {
+	n, transcripts := 0, "1 transcript"
+	for _, c := range r.Checks {
+		n += c.Conversations
+	}
+	if len(r.Transcripts) != 1 {
+		transcripts = fmt.Sprintf("%d transcripts", len(r.Transcripts))
+	}
+	level := "unknown"
+	if l := confine.Level(r.Sandbox); slices.Contains([]confine.Level{confine.Full, confine.Fallback, confine.None}, l) {
+		level = r.Sandbox
+	}
+	return fmt.Sprintf("it covers %d conversations over %s, in a sandbox of level %s, on %s", n, transcripts, level, r.At.Format(time.DateOnly))
 }
 
 type verifyCommand struct {
@@ -138,24 +155,26 @@ func (c *verifyCommand) Run(e *env) error {
 	if sha256.Sum256(binary) != m.SHA256 {
 		return fmt.Errorf("%s is not the binary that was signed", c.Binary)
 	}
+	tried := ""
 	beside := c.Binary + ".report.json" // where certify writes it
 	if _, err := os.Stat(beside); c.Report == "" && err == nil && m.Report != ([sha256.Size]byte{}) {
 		c.Report = beside
 	}
 	if c.Report != "" {
-		sum, err := reportFor(c.Report, m.SHA256)
+		sum, r, err := reportFor(c.Report, m.SHA256)
 		if err != nil {
 			return err
 		}
 		if sum != m.Report {
 			return fmt.Errorf("%s is not the report that was signed", c.Report)
 		}
+		tried = covers(r)
 	}
 	e.say("%s %s of %s, signed by %s", m.Name, m.Version, m.Maker, manifest.Fingerprint(key))
 	words := m.Certified()
 	switch {
 	case c.Report != "":
-		words += ", which is " + c.Report
+		words += ", which is " + c.Report + "; " + tried
 	case m.Report != ([sha256.Size]byte{}):
 		words += "; it is not here, ask the maker for it and name it with --report"
 	}
