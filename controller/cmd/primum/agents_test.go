@@ -114,7 +114,7 @@ func TestAUserOfSNMPv3IsSealedAsAUserAlone(t *testing.T) {
 	if _, err := opened(t, key, "primum secret 1", "10-1", r.GetSealed()); err == nil {
 		t.Error("it opens as a community")
 	}
-	for in, says := range map[string]string{"reader\n": "1 lines", "reader\nshort\n": "at least 8", "\ncanary-auth\n": "0 octets", "a\nb\nc\nd\n": "4 lines"} {
+	for in, says := range map[string]string{"reader\n": "1 line;", "reader\nshort\n": "at least 8", "\ncanary-auth\n": "0 octets", "a\nb\nc\nd\n": "4 lines"} {
 		_, complaints, code := s.primum(strings.NewReader(in), set...)
 		want(t, in, complaints, code, exitUsage, says)
 		if strings.Contains(complaints, "canary") {

@@ -103,5 +103,7 @@ func TestAnAdvisoryThatIsTooLargeKeepsNoOtherOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, complaints, code := command(nil, "advisory", "read", dir)
-	want(t, "advisory read", out+complaints, code, exitUsage, "0 of 2 files read", "2 files were not read", "a.json", "b.json", "60000000 octets")
+	want(t, "advisory read", out+complaints, code, exitUsage, "0 of 2 files read", "2 files not read", "a.json", "b.json", "60000000 octets")
+	out, complaints, code = command(nil, "advisory", "read", filepath.Join(dir, "a.json"))
+	want(t, "advisory read", out+complaints, code, exitUsage, "0 of 1 file read", "1 file not read: ")
 }

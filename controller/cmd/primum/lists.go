@@ -135,7 +135,7 @@ func (e *env) contentOf(r *release.Release, n map[list.Type]int) {
 	e.say("Issued %s, ends %s.", moment(r.Issued), moment(r.Expires))
 	e.say("Digest %s", r.Digest.String())
 	for _, role := range r.Roles {
-		e.say("  %s version %d until %s: %d of %d keys, %d files", role.Name, role.Version, moment(role.Expires), role.Threshold, len(role.Keys), len(role.Files))
+		e.say("  %s version %d until %s: %d of %s, %s", role.Name, role.Version, moment(role.Expires), role.Threshold, count(len(role.Keys), "key"), count(len(role.Files), "file"))
 	}
 	for _, f := range r.Findings {
 		e.say("  Note: %s.", f)

@@ -290,7 +290,7 @@ func (c *listDemoCommand) Run(e *env) error {
 	if err := writeFolder(c.Dir, b, nil); err != nil {
 		return err
 	}
-	e.say("Release 1 of %d files is in %s. To publish: primum list publish %s", len(src.Files), c.Dir, c.Dir)
+	e.say("Release 1 of %s is in %s. To publish: primum list publish %s", count(len(src.Files), "file"), c.Dir, c.Dir)
 	e.say("For a demonstration only: keys of several roles lie in one folder, with their passphrase beside them.")
 	return nil
 }

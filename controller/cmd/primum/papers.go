@@ -90,13 +90,13 @@ func (c *advisoryReadCommand) Run(e *env) error {
 		for _, d := range read {
 			e.say("%s %d", d.File, d.Products)
 		}
-		e.say("%d of %d files read, %d of them medical; %d products, %d of them affected.", len(read), len(names), medical, products, affected)
+		e.say("%d of %s read, %d of them medical; %s, %d of them affected.", len(read), count(len(names), "file"), medical, count(products, "product"), affected)
 	})
 	if err != nil {
 		return err
 	}
 	if len(failed) > 0 {
-		return input("%d files were not read: %s", len(failed), strings.Join(failed, "; "))
+		return input("%s not read: %s", count(len(failed), "file"), strings.Join(failed, "; "))
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (c *advisoryImportCommand) Run(e *env) error {
 	}
 	e.say("%d of %d advisories %s. %d products of the inventory could be meant; %d denials are newly proposed. Nothing is refused by a proposal: see primum advisory list.", taken, len(names), what, matches, proposed)
 	if len(failed) > 0 {
-		return input("%d files were not taken: %s", len(failed), strings.Join(failed, "; "))
+		return input("%s not taken: %s", count(len(failed), "file"), strings.Join(failed, "; "))
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (c *secretSetCommand) Run(e *env) error {
 func userText(text []byte) ([]byte, error) {
 	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
 	if len(lines) < 2 || len(lines) > 3 {
-		return nil, input("the file has %d lines; a user has two or three: the name, the pass phrase for authentication, the pass phrase for privacy", len(lines))
+		return nil, input("the file has %s; a user has two or three: the name, the pass phrase for authentication, the pass phrase for privacy", count(len(lines), "line"))
 	}
 	u := struct {
 		User    string `json:"user"`
