@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -142,15 +141,14 @@ func (c *listCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	names := make([]string, 0, len(makers))
-	for maker := range makers {
-		names = append(names, maker)
-	}
-	slices.Sort(names)
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MAKER\tKEY")
-	for _, maker := range names {
-		fmt.Fprintf(w, "%s\t%s\n", maker, manifest.Fingerprint(makers[maker]))
+	for _, m := range makers {
+		if m.Why != nil {
+			fmt.Fprintf(w, "%s\tnone: %v; dismiss the maker and admit it again\n", m.Name, m.Why)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\n", m.Name, manifest.Fingerprint(m.Key))
 	}
 	fmt.Fprintln(w, "\nPLUGIN\tVERSION\tMAKER\tQUESTIONS\tSHA-256\tCERTIFIED\tSTARTS")
 	for _, p := range all {

@@ -183,6 +183,12 @@ func (m Manifest) Certified() string {
 	return fmt.Sprintf("certified, by the report with the SHA-256 %x", m.Report)
 }
 
+// Protocol reports whether a name is that of a protocol, whose probe comes with the agent, or of a transport, and so
+// no maker's.
+func Protocol(name string) bool {
+	return slices.Contains([]string{"snmp", "dicom", "hl7", "tcp", "udp"}, name)
+}
+
 // ValidMaker reports whether a name can be a maker's in a kind.
 func ValidMaker(name string) bool { return makerForm.MatchString(name) }
 

@@ -22,11 +22,25 @@ func (s Store) Admit(maker string, key ed25519.PublicKey) error {
 	if !manifest.ValidMaker(maker) {
 		return fmt.Errorf("admit maker: %q is not 2 to 32 of a-z, 0-9 and -", maker)
 	}
+	if manifest.Protocol(maker) {
+		return fmt.Errorf("admit maker: %q is a protocol, and no maker of its own", maker)
+	}
 	switch have, err := s.key(maker); {
 	case err == nil && have.Equal(key):
 		return nil
-	case !errors.Is(err, ErrNotAdmitted):
+	case err == nil:
 		return fmt.Errorf("admit maker: %s is admitted here with another key; dismiss it first", maker)
+	case !errors.Is(err, ErrNotAdmitted):
+		return fmt.Errorf("admit maker: %w; dismiss %s first", err, maker)
+	}
+	all, err := s.Makers()
+	if err != nil {
+		return fmt.Errorf("admit maker: %w", err)
+	}
+	for _, m := range all {
+		if m.Why == nil && m.Key.Equal(key) {
+			return fmt.Errorf("admit maker: this key is that of %s, which is admitted; a maker has a key of its own", m.Name)
+		}
 	}
 	line, err := manifest.FormatKey(key, maker)
 	if err != nil {
@@ -46,25 +60,31 @@ func (s Store) Dismiss(maker string) error {
 	return os.Remove(filepath.Join(s.dir, makersDir, maker+".pub"))
 }
 
-// Makers returns the admitted makers with their keys.
-func (s Store) Makers() (map[string]ed25519.PublicKey, error) {
+// Maker is one admitted maker.
+type Maker struct {
+	Name string
+	Key  ed25519.PublicKey
+	Why  error // the key cannot be read; nothing of the maker starts
+}
+
+// Makers returns the admitted makers, in the order of their names.
+func (s Store) Makers() ([]Maker, error) {
 	paths, err := filepath.Glob(filepath.Join(s.dir, makersDir, "*.pub"))
 	if err != nil {
 		return nil, fmt.Errorf("read makers: %w", err)
 	}
-	out := map[string]ed25519.PublicKey{}
-	for _, path := range paths {
-		maker := strings.TrimSuffix(filepath.Base(path), ".pub")
-		if out[maker], err = s.key(maker); err != nil {
-			return nil, fmt.Errorf("maker %s: %w", maker, err)
-		}
+	var out []Maker
+	for _, path := range paths { // Glob sorts
+		m := Maker{Name: strings.TrimSuffix(filepath.Base(path), ".pub")}
+		m.Key, m.Why = s.key(m.Name)
+		out = append(out, m)
 	}
 	return out, nil
 }
 
 // Install copies a binary and its manifest under the hash of the binary, when an admitted maker has signed for
-// that binary. The version before of the same maker's plugin goes; one that may be newer stays. What speaks a question that another plugin
-// speaks already is refused: nobody could tell which of the two is asked.
+// that binary. The version before of the same maker's plugin goes; one that may be newer, that is another binary of the same
+// version, or that is certified where this one is not, stays. What speaks a question that another plugin speaks already is refused: nobody could tell which of the two is asked.
 func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 	m, err := s.verified(manifestPath)
 	if err != nil {
@@ -77,8 +97,13 @@ func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 	var older []Plugin
 	for _, p := range have {
 		switch {
+		case certified(p) && m.Report == ([sha256.Size]byte{}) && p.Manifest.Maker == m.Maker && p.Manifest.Name == m.Name:
+			return manifest.Manifest{}, fmt.Errorf("install plugin: %s %s is installed and certified, and this %s is certified by nobody; remove that first if it is meant", m.Name, p.Manifest.Version, m.Version)
 		case p.SHA256 == m.SHA256:
 		case p.Manifest.Maker == m.Maker && p.Manifest.Name == m.Name:
+			if p.Why == nil && m.Version == p.Manifest.Version {
+				return manifest.Manifest{}, fmt.Errorf("install plugin: another binary of %s %s is installed; remove that first if it is meant, and ask the maker why one version has two", m.Name, m.Version)
+			}
 			if p.Why == nil && !follows(m.Version, p.Manifest.Version) {
 				return manifest.Manifest{}, fmt.Errorf("install plugin: %s %s is not certainly newer than %s, which is installed; remove that first if it is meant", m.Name, m.Version, p.Manifest.Version)
 			}
@@ -107,12 +132,12 @@ func (s Store) Install(binary, manifestPath string) (manifest.Manifest, error) {
 	return m, nil
 }
 
-// follows reports whether a version is the same as another one or certainly newer. A signature does not age: who
+// certified reports whether a maker has signed a report with a plugin. What was not verified says nothing.
+func certified(p Plugin) bool { return p.Why == nil && p.Manifest.Report != ([sha256.Size]byte{}) }
+
+// follows reports whether a version is certainly newer than another one. A signature does not age: who
 // brings an older version back may want what was mended since (H-033).
 func follows(version, before string) bool {
-	if version == before {
-		return true
-	}
 	from, err := list.ParseVersions(list.VersionsSpec{Compare: list.Dotted, From: before})
 	return err == nil && from.Contains(version) == list.Yes
 }

@@ -139,7 +139,7 @@ func TestAnOlderVersionDoesNotTakeThePlaceOfANewerOne(t *testing.T) {
 		taken       bool
 	}{
 		{"1.10.0", "1.9.2", false}, {"2", "1.9", false}, {"1.2.3", "1.2.3-rc1", false}, {"v2.0", "1.9", false}, {"1.0", "0+git", false}, {"1.0-rc1", "1.0", false},
-		{"1.9.2", "1.10.0", true}, {"1.0", "1.0.1", true}, {"v1.2", "v1.3", true}, {"7f3a", "7f3a", true},
+		{"1.9.2", "1.10.0", true}, {"1.0", "1.0.1", true}, {"v1.2", "v1.3", true}, {"7f3a", "7f3a", false}, {"1.0", "1.0", false},
 	} {
 		_, s := open(t)
 		if err := errors.Join(s.Admit("aldane", public(1)), install(s, shipped(t, "status", c.have, "one", 1, "tcp.aldane.status"))); err != nil {
@@ -293,5 +293,59 @@ func TestAPluginWithADamagedManifestIsRemovedByItsHash(t *testing.T) {
 	}
 	if all, err := s.All(); err != nil || len(all) != 0 {
 		t.Errorf("%+v %v", all, err)
+	}
+}
+
+// A plugin that a maker has certified is not replaced in silence by one that nobody has, be it newer or the very same.
+func TestWhatNobodyCertifiedDoesNotTakeThePlaceOfWhatIsCertified(t *testing.T) {
+	_, s := open(t)
+	certified := filepath.Join(t.TempDir(), "status")
+	m, err := manifest.Sign(manifest.Manifest{Name: "status", Version: "1", Maker: "aldane", Kinds: []string{"tcp.aldane.status"}, SHA256: sha256.Sum256([]byte("one")),
+		Report: sha256.Sum256([]byte("report"))}, key(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(certified, []byte("one"), 0o755), os.WriteFile(certified+".manifest", m.Encode(), 0o644), s.Admit("aldane", public(1)), install(s, certified)); err != nil {
+		t.Fatal(err)
+	}
+	for name, path := range map[string]string{"the same": shipped(t, "status", "1", "one", 1, "tcp.aldane.status"), "a newer one": shipped(t, "status", "2", "two", 1, "tcp.aldane.status")} {
+		if err := install(s, path); err == nil || !strings.Contains(err.Error(), "certified by nobody") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if all, err := s.All(); err != nil || len(all) != 1 || all[0].Manifest.Report == ([sha256.Size]byte{}) {
+		t.Errorf("%+v %v", all, err)
+	}
+}
+
+// One key that cannot be read hides nothing of the others; a protocol is no maker, and a key is one maker's.
+func TestADamagedKeyHidesNoOtherAndAKeyIsOneMakers(t *testing.T) {
+	data, s := open(t)
+	if err := errors.Join(s.Admit("aldane", public(1)), s.Admit("beta", public(2))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "plugins", "makers", "beta.pub"), []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Makers()
+	if err != nil || len(all) != 2 || all[0].Name != "aldane" || all[0].Why != nil || all[1].Name != "beta" || all[1].Why == nil {
+		t.Errorf("%+v %v", all, err)
+	}
+	for name, c := range map[string]struct {
+		maker string
+		key   byte
+		says  string
+	}{
+		"a damaged key":      {"beta", 2, "dismiss beta first"},
+		"another key":        {"aldane", 3, "another key"},
+		"a protocol":         {"snmp", 4, "is a protocol"},
+		"the key of another": {"gamma", 1, "is that of aldane"},
+	} {
+		if err := s.Admit(c.maker, public(c.key)); err == nil || !strings.Contains(err.Error(), c.says) || name == "a damaged key" && strings.Contains(err.Error(), "another key") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := errors.Join(s.Dismiss("beta"), s.Admit("beta", public(2))); err != nil {
+		t.Error(err)
 	}
 }

@@ -145,6 +145,9 @@ func TestASoundPluginIsCertifiedSignedAndVerified(t *testing.T) {
 	if said := tool(t, 0, sign...); !strings.Contains(said, "faulty 1 of aldane, which speaks tcp.aldane.status, is signed") {
 		t.Errorf("said %q", said)
 	}
+	if said := tool(t, 1, "sign", binary, "--key", key, "--passphrase-file", secret); !strings.Contains(said, "is certified") {
+		t.Errorf("a certified manifest is written over: %q", said)
+	}
 	verify := []string{"verify", binary, "--key", key + ".pub"}
 	if said := tool(t, 0, append(verify, "--report", binary+".report.json")...); !regexp.MustCompile(`[1-9]\d+ conversations over 1 transcript, in a sandbox of level (full|fallback|none)`).MatchString(said) {
 		t.Errorf("verify does not say what the report covers: %q", said)

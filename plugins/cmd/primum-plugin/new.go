@@ -7,12 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
+
+	"primum/plugins/manifest"
 )
 
 type newCommand struct {
-	Name   string `arg:"" help:"The maker as it stands in its questions, 2 to 32 letters and digits: acme for tcp.acme.status."`
+	Name   string `arg:"" help:"The maker as it stands in its questions, 2 to 32 lower-case letters and digits, a letter first: acme for tcp.acme.status."`
 	Out    string `help:"Folder to make. Defaults to primum-probe-NAME."`
 	Primum string `default:"." help:"Folder of the Primum tree, from which the SDK comes."`
 }
@@ -25,7 +26,7 @@ func (c *newCommand) Run(e *env) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9]{1,31}$`).MatchString(c.Name) {
 		return fmt.Errorf("%q: 2 to 32 lower-case letters and digits, a letter first", c.Name)
 	}
-	if slices.Contains([]string{"snmp", "dicom", "hl7", "tcp", "udp"}, c.Name) {
+	if manifest.Protocol(c.Name) {
 		return fmt.Errorf("%q is a protocol, and its probe comes with the agent; give the maker's name", c.Name)
 	}
 	if c.Out == "" {

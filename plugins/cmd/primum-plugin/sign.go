@@ -36,6 +36,10 @@ func (c *signCommand) Run(e *env) error {
 			return err
 		}
 	}
+	path := c.Binary + ".manifest"
+	if c.Report == "" && certifiedBefore(path, m.SHA256) {
+		return fmt.Errorf("%s is certified, for this same binary; give its --report again, or remove that manifest first if it is meant", path)
+	}
 	if err := describe(c.Binary, &m); err != nil {
 		return err
 	}
@@ -52,12 +56,21 @@ func (c *signCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	path := c.Binary + ".manifest"
 	if err := os.WriteFile(path, signed.Encode(), 0o644); err != nil {
 		return err
 	}
 	e.say("%s %s of %s, which speaks %s, is signed in %s; %s.", m.Name, m.Version, m.Maker, strings.Join(m.Kinds, ", "), path, m.Certified())
 	return nil
+}
+
+// certifiedBefore reports whether there is a manifest of the same binary with a report, which a person would miss.
+func certifiedBefore(path string, binary [sha256.Size]byte) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	s, err := manifest.Parse(text)
+	return err == nil && s.Unverified().SHA256 == binary && s.Unverified().Report != ([sha256.Size]byte{})
 }
 
 // describe starts the author's own plugin as well confined as this machine can.
