@@ -19,15 +19,19 @@ const (
 	restartSlack = time.Minute
 )
 
-// alive makes a distress of an answer that tells that the device is not as it was: much slower, or started anew since
-// it was last asked. What has no earlier answer to be held against is held against the fixed bound alone. It sends
+// alive makes a distress of what tells that the device is not as it was: much slower, started anew since it was last
+// asked, or there and without its service where it answered this question before. One that is not there at all, as
+// a pump that was unplugged, stays absent. What has no earlier answer to be held against is held against the fixed bound alone. It sends
 // nothing, for it looks at what the approved question told.
-func alive(r evidence.Result, before guard.Vitals, at time.Time) evidence.Result {
-	if r.State != evidence.Answered && r.State != evidence.Declined {
-		return r
-	}
+func alive(r evidence.Result, refused bool, before guard.Vitals, at time.Time) evidence.Result {
 	distress := func(words string) evidence.Result {
 		r.State, r.Detail = evidence.Distress, words
+		return r
+	}
+	switch {
+	case r.State == evidence.Absent && refused && before.Baseline > 0:
+		return distress("nobody listens at its port, where it answered this question before")
+	case r.State != evidence.Answered && r.State != evidence.Declined:
 		return r
 	}
 	took := time.Duration(r.TookUS) * time.Microsecond

@@ -48,12 +48,15 @@ func TestAnAnswerTellsWhetherTheDeviceIsAsItWas(t *testing.T) {
 		"it told of a long time, and began": {evidence.Result{State: evidence.Answered, Uptime: up(23*time.Hour + 30*time.Minute)}, guard.Vitals{Sent: asked(day), Uptime: up(400 * day), Told: asked(day)}, evidence.Distress},
 		"another question in the same hour": {evidence.Result{State: evidence.Answered, Uptime: up(3 * time.Second)}, guard.Vitals{Sent: asked(time.Minute)}, evidence.Distress},
 		"absent":                            {evidence.Result{State: evidence.Absent, TookUS: 5_000_000}, guard.Vitals{Sent: asked(day), Baseline: time.Millisecond}, evidence.Absent},
+		"refused, where it answered":        {evidence.Result{State: evidence.Absent}, guard.Vitals{Sent: asked(day), Baseline: time.Millisecond}, evidence.Distress},
+		"refused, where it never answered":  {evidence.Result{State: evidence.Absent}, guard.Vitals{Sent: asked(day)}, evidence.Absent},
+		"refused, never asked":              {evidence.Result{State: evidence.Absent}, guard.Vitals{}, evidence.Absent},
 		"busy":                              {evidence.Result{State: evidence.Busy, TookUS: 5_000_000}, guard.Vitals{Sent: asked(day)}, evidence.Busy},
 		"its engine started anew":           {evidence.Result{State: evidence.Answered, Engine: engine(8, 86_300)}, guard.Vitals{Sent: asked(day), Engine: engine(7, 9)}, evidence.Distress},
 		"its engine, the day after":         {evidence.Result{State: evidence.Answered, Engine: engine(8, 3600)}, guard.Vitals{Sent: asked(day), Engine: engine(7, 9)}, evidence.Answered},
 		"its engine goes on":                {evidence.Result{State: evidence.Answered, Engine: engine(7, 86_409)}, guard.Vitals{Sent: asked(day), Engine: engine(7, 9)}, evidence.Answered},
 	} {
-		if got := alive(c.is, c.before, now); got.State != c.want || got.State != c.is.State && got.Detail == "" {
+		if got := alive(c.is, strings.HasPrefix(name, "refused"), c.before, now); got.State != c.want || got.State != c.is.State && got.Detail == "" {
 			t.Errorf("%s: %s %q, not %s", name, got.State, got.Detail, c.want)
 		}
 	}
@@ -81,5 +84,45 @@ func TestADeviceThatAnswersTooSlowlyIsLeftAlone(t *testing.T) {
 	}
 	if !h.guard.Distressed("10-1", h.records()[len(h.records())-1].Permit) {
 		t.Error("it is not left alone")
+	}
+}
+
+// DESIGN 6.6: a device that is there and refuses where it answered before has lost its service, and is left alone; by
+// TCP and by UDP, with one question sent and no second one.
+func TestADeviceThatRefusesWhereItAnsweredIsLeftAlone(t *testing.T) {
+	for name, question := range map[string]string{"tcp": `{kind: dicom.echo, port: "12588", calling_ae: PRIMUM}`, "udp": `{kind: snmp.get, port: "12588", oids: [1.3.6.1.2.1.1.1.0]}`} {
+		t.Run(name, func(t *testing.T) {
+			seen := startCapture(t, "port 12588")
+			p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12588"), Question: question})
+			h := newAgent(t, p, nil)
+			h.hand()
+			ago := time.Now().Add(-25 * time.Hour)
+			h.mu.Lock()
+			_, err := h.note(evidence.Record{At: ago, Kind: evidence.Started, Permit: "aa", Device: "10-1", Query: p.Plan.Items[0].Query.String()},
+				evidence.Record{At: ago, Kind: evidence.Outcome, Permit: "aa", Device: "10-1", Result: &evidence.Result{State: evidence.Answered, TookUS: 900}})
+			h.mu.Unlock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.order(p.Permit(t, nil))
+			last := evidence.Record{}
+			for end := time.Now().Add(20 * time.Second); last.Result == nil && time.Now().Before(end); {
+				grown := h.journal.Grown()
+				if r := h.records(); r[len(r)-1].Kind == evidence.Outcome && r[len(r)-1].Permit != "aa" {
+					last = r[len(r)-1]
+					continue
+				}
+				select {
+				case <-grown:
+				case <-time.After(time.Second):
+				}
+			}
+			if last.Result == nil || last.Result.State != evidence.Distress || !h.guard.Distressed("10-1", last.Permit) {
+				t.Errorf("%+v", last.Result)
+			}
+			if lines := seen.lines(); count(lines, `> 127\.0\.0\.1\.12588: `) != 1 {
+				t.Errorf("on the wire:\n%s", strings.Join(lines, "\n"))
+			}
+		})
 	}
 }

@@ -214,7 +214,7 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 	conv.Close()
 	cancel()
 	<-watched
-	result := alive(outcome(t, conv.Summary(), claim, err), ticket.Before(), time.Now())
+	result := alive(outcome(t, conv.Summary(), claim, err), conv.Summary().Refused, ticket.Before(), time.Now())
 	result.Plugin = seat.Plugin()
 	result.Sandbox = string(a.plugins.Level())
 	result.Statements = t.Statements()

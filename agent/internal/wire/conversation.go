@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"primum/agent/internal/guard"
 	"primum/agent/internal/secret"
 	list "primum/safetylists"
@@ -42,6 +44,7 @@ type Summary struct {
 	Replies   int
 	RTT       time.Duration // of the slowest reply
 	Connected bool
+	Refused   bool        // nobody listens where the question went: RST to our SYN, or ICMP port unreachable
 	Event     frame.Event // last DICOM event
 	Ack       frame.Ack   // HL7
 	MayEnd    bool        // a vendor's own protocol: every message that has to be sent was answered
@@ -380,6 +383,7 @@ func (c *Conversation) failed(err error) error {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return c.end(TimedOut, "no reply in time")
 	default:
+		c.s.Refused = errors.Is(err, unix.ECONNREFUSED)
 		return c.end(ClosedByDevice, err.Error())
 	}
 }
