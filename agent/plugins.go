@@ -119,6 +119,12 @@ func (c *installCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(c.Binary); err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.Manifest); err != nil {
+		return fmt.Errorf("a plugin is installed with what its maker signed for it: ask the maker for its manifest, or name it with --manifest: %w", err)
+	}
 	m, err := store.Install(c.Binary, c.Manifest)
 	if err != nil {
 		return err
@@ -155,6 +161,9 @@ func (c *listCommand) Run(e *env) error {
 		starts := "yes"
 		if p.Why != nil {
 			starts = "no: " + p.Why.Error()
+			if p.Manifest.Name == "" {
+				starts += fmt.Sprintf("; install it again, or remove %x", p.SHA256[:4])
+			}
 		}
 		name, certified := p.Manifest.Name, "no"
 		if p.Manifest.Report != ([sha256.Size]byte{}) {

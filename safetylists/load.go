@@ -247,11 +247,17 @@ func valueOf(n *yaml.Node, field string) *yaml.Node {
 	return nil
 }
 
-// lineOf is the line of the innermost field that an error names, as in "question: tls: ...", else that of the entry
-// itself.
+// lineOf is the line of the innermost field that an error names, as in "question: tls: ..." or "question: message 2:
+// part 1: ...", else that of the entry itself.
 func lineOf(entry *yaml.Node, err error) int {
 	for part := range strings.SplitSeq(err.Error(), ": ") {
-		v := valueOf(entry, strings.Fields(part + " .")[0])
+		words := strings.Fields(part + " . .")
+		v := valueOf(entry, words[0])
+		if all := valueOf(entry, words[0]+"s"); v == nil && all != nil { // one of several, counted from 1
+			if n, err := strconv.Atoi(words[1]); err == nil && n >= 1 && n <= len(all.Content) {
+				v = all.Content[n-1]
+			}
+		}
 		if v == nil {
 			break
 		}

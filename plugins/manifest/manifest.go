@@ -102,7 +102,13 @@ func Parse(text []byte) (Signed, error) {
 	lines := strings.Split(string(text), "\n")
 	names := []string{"name", "version", "maker", "kinds", "sha256", "report", "signature"}
 	if len(lines) != len(names)+2 || lines[0] != schema || lines[len(lines)-1] != "" {
-		return Signed{}, fmt.Errorf("%w: it has other lines", ErrManifest)
+		switch {
+		case strings.Contains(string(text), "\r"):
+			return Signed{}, fmt.Errorf("%w: its lines end as on another system (CR LF), as after a mail or an editor; have it sent again as a file, octet for octet", ErrManifest)
+		case lines[0] != schema:
+			return Signed{}, fmt.Errorf("%w: it does not begin with the line %s", ErrManifest, schema)
+		}
+		return Signed{}, fmt.Errorf("%w: it has %d lines where there are %d; it was cut short, or something was added", ErrManifest, len(lines)-1, len(names)+1)
 	}
 	values := map[string]string{}
 	for i, name := range names {
@@ -123,7 +129,7 @@ func Parse(text []byte) (Signed, error) {
 		}
 	}
 	if s.signature, err = hex.DecodeString(values["signature"]); err != nil || len(s.signature) != ed25519.SignatureSize {
-		return Signed{}, fmt.Errorf("%w: signature", ErrManifest)
+		return Signed{}, fmt.Errorf("%w: its signature is not %d octets in hex", ErrManifest, ed25519.SignatureSize)
 	}
 	if err := s.manifest.check(); err != nil {
 		return Signed{}, err

@@ -139,3 +139,18 @@ func TestAPrivateKeyIsNamedAsOne(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A manifest that a mail has changed is named so, in words that say what to do.
+func TestAManifestThatWasChangedOnItsWaySaysHow(t *testing.T) {
+	text := string(signed(t))
+	for name, c := range map[string]struct{ text, says string }{
+		"other line ends":  {strings.ReplaceAll(text, "\n", "\r\n"), "sent again as a file"},
+		"cut short":        {text[:strings.LastIndex(text, "signature")], "7 lines where there are 8"},
+		"empty":            {"", "begin with"},
+		"half a signature": {text[:len(text)-9] + "\n", "64 octets"},
+	} {
+		if _, err := manifest.Parse([]byte(c.text)); !errors.Is(err, manifest.ErrManifest) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

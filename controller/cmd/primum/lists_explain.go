@@ -44,12 +44,19 @@ func (c *listExplainCommand) Run(e *env) error {
 	if c.Maker+c.Model+c.Software != "" {
 		d.Claims = []list.Claim{{Source: list.CMMS, Manufacturer: c.Maker, Model: c.Model, Version: c.Software}}
 	}
+	if c.Persons < 0 || c.Persons > 2 {
+		return input("--persons is %d; it is 0, 1 or 2", c.Persons)
+	}
 	q, err := c.query(l, &d)
-	if err != nil {
+	if err != nil && !list.Kind(c.Kind).Vendor() {
 		return input("%v", err)
 	}
 	dec := l.Decide(d, q, time.Now())
 	reason, detail := dec.Reason, dec.Detail()
+	asked := q.String()
+	if err != nil { // nobody knows the messages of such a question: nobody has approved it
+		reason, detail, dec, asked = list.NotApproved, err.Error()+" at that port; compare maker, model and port with the list", list.Decision{}, c.Kind
+	}
 	if c.From != "" {
 		from, err := netip.ParseAddr(c.From)
 		if err != nil {
@@ -60,7 +67,7 @@ func (c *listExplainCommand) Run(e *env) error {
 		}
 	}
 	w := reason.Words()
-	x := &adminv1.Explanation{Question: q.String(), Allowed: reason == list.Allowed, Reason: string(reason), Detail: detail, What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
+	x := &adminv1.Explanation{Question: asked, Allowed: reason == list.Allowed, Reason: string(reason), Detail: detail, What: w.What, Why: w.Why, Do: w.Do, Statements: dec.Statements}
 	for _, id := range dec.Statements {
 		x.Evidence = append(x.Evidence, sources(l.Statement(id))...)
 	}
@@ -77,7 +84,7 @@ func (c *listExplainCommand) Run(e *env) error {
 		}
 	}
 	return e.show(x, func() {
-		e.say("%s: %s", q.String(), string(reason))
+		e.say("%s: %s", asked, string(reason))
 		e.say("  %s %s", w.What, w.Why)
 		if detail != "" {
 			e.say("  In particular: %s", detail)

@@ -208,3 +208,14 @@ func TestLintNamesWhatToMendBesideAFileThatDoesNotLoad(t *testing.T) {
 	out, complaints, code := command(nil, "list", "lint", dir)
 	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "still has a place to be filled in")
 }
+
+// A maker's own question that no allowance knows is refused in words, as every other, and says where to look.
+func TestExplainRefusesAVendorsQuestionThatNobodyApproved(t *testing.T) {
+	lab := filepath.Join("..", "..", "..", "plugins", "lab", "lists")
+	for name, more := range map[string][]string{"another model": {"--model", "Vela Rack 3"}, "another port": {"--model", "Vela Rack 2", "--port", "99"}} {
+		out, complaints, code := command(nil, append([]string{"list", "explain", "--kind", "tcp.aldane.status", "--maker", "Aldane Medical", "--in", lab}, more...)...)
+		want(t, name, out+complaints, code, exitDone, "tcp.aldane.status: NOT_APPROVED", "The device was not asked", "compare maker, model and port")
+	}
+	out, complaints, code := command(nil, "list", "explain", "--persons", "7")
+	want(t, "persons", out+complaints, code, exitUsage, "0, 1 or 2")
+}

@@ -26,6 +26,9 @@ type signCommand struct {
 
 // Run asks the binary, in the sandbox, what it is, and signs that.
 func (c *signCommand) Run(e *env) error {
+	if err := program(c.Binary); err != nil {
+		return err
+	}
 	binary, err := os.ReadFile(c.Binary)
 	if err != nil {
 		return err
@@ -166,7 +169,7 @@ func (c *verifyCommand) Run(e *env) error {
 		return err
 	}
 	if sha256.Sum256(binary) != m.SHA256 {
-		return fmt.Errorf("%s is not the binary that was signed", c.Binary)
+		return fmt.Errorf("%s is not the binary that was signed: its SHA-256 is %x, the manifest has %x", c.Binary, sha256.Sum256(binary), m.SHA256)
 	}
 	tried := ""
 	beside := c.Binary + ".report.json" // where certify writes it
