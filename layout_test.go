@@ -40,6 +40,7 @@ func rules() []rule {
 	return []rule{
 		{"primum/safetylists", append(pure, "primum/safetylists/lists"), []string{"os", "log", "log/slog", "primum"}},
 		{"primum/safetylists/frame", pure, []string{"os", "log"}},
+		{"primum/safetylists/budget", pure, []string{"os", "log"}},
 		{"primum/safetylists/permit", append(pure, "crypto/x509"), []string{"os", "log"}},
 		{"primum/safetylists/evidence", pure, []string{"os", "log"}},
 		// go-tuf reaches net by crypto/x509, which names addresses and opens nothing; the rest of the net is barred one by one.

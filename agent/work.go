@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"primum/agent/internal/task"
 	"primum/agent/internal/wire"
 	list "primum/safetylists"
+	"primum/safetylists/budget"
 	"primum/safetylists/evidence"
 )
 
@@ -24,6 +26,7 @@ type pending struct {
 	credential *secret.Sealed // for this one permit; nil: none came
 	receipt    uint64         // record that holds its receipt
 	again      time.Time
+	line       budget.Line // that it waits in
 }
 
 // maxRunning bounds the conversations of one agent at a time.
@@ -70,9 +73,16 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 	now := time.Now()
 	next := now.Add(time.Second)
 	var keep []*pending
-	waits := map[string]bool{} // devices whose next question waits for a process: the one after it does not overtake it
+	waits := map[string]bool{}      // devices whose next question waits for a process: the one after it does not overtake it
+	lines := map[budget.Line]bool{} // budgets that an earlier question waits for, which a cheaper one would spend for ever
+	overtakes := func(p *pending) bool {
+		return len(lines) > 0 && slices.ContainsFunc(a.guard.Lines(p.task), func(l budget.Line) bool { return lines[l] })
+	}
 	for _, p := range a.queue {
-		if now.Before(p.again) || a.running >= a.most() || waits[p.task.Device().ID] {
+		if now.Before(p.again) || a.running >= a.most() || waits[p.task.Device().ID] || overtakes(p) {
+			if p.line != (budget.Line{}) {
+				lines[p.line] = true
+			}
 			if p.again.After(now) && p.again.Before(next) {
 				next = p.again
 			}
@@ -98,7 +108,10 @@ func (a *Agent) admitDue(visits *sync.WaitGroup) time.Duration {
 				a.log.Error("write refusal to journal", "error", err)
 			}
 		default:
-			p.again = v.Again
+			p.again, p.line = v.Again, v.Line
+			if p.line != (budget.Line{}) {
+				lines[p.line] = true
+			}
 			if p.again.Before(next) {
 				next = p.again
 			}

@@ -9,6 +9,7 @@ import (
 
 	"primum/agent/internal/task"
 	list "primum/safetylists"
+	"primum/safetylists/budget"
 	"primum/safetylists/evidence"
 	"primum/safetylists/frame"
 	"primum/safetylists/release"
@@ -30,6 +31,7 @@ type Guard struct {
 
 	mu         sync.Mutex
 	mem        memory // guarded by mu, as is all below
+	budgets    *budget.Budgets
 	busy       map[string]bool
 	lease      Lease
 	holds      []Hold
@@ -40,12 +42,20 @@ type Guard struct {
 
 // New returns a guard that has no lease and refuses everything.
 func New(cfg Config) *Guard {
-	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), busy: map[string]bool{}}
+	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), budgets: budget.New(cfg.Policy), busy: map[string]bool{}}
 }
 
 // Replay takes one record of the journal, in order, before anything else is called. A device that was asked in an
 // earlier life has its whole gap once more: how long ago that was, only a wall clock says, and it may have been set.
-func (g *Guard) Replay(r evidence.Record) { g.Note(r) }
+// For the same reason an earlier life that asked anything has spent all budgets.
+func (g *Guard) Replay(r evidence.Record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.noted(r)
+	if r.Kind == evidence.Started {
+		g.budgets.Spend(r.Device, r.Address, r.MAC, g.boot())
+	}
+}
 
 // Note takes one record that was just written.
 func (g *Guard) Note(r evidence.Record) {
@@ -94,6 +104,7 @@ type Ticket struct {
 	limits list.Limits
 	from   []netip.Prefix
 	names  []string
+	visit  budget.Visit
 	before Vitals
 	once   sync.Once
 }
@@ -144,6 +155,7 @@ func (t *Ticket) Done() {
 		for _, k := range t.names {
 			delete(t.g.busy, k)
 		}
+		t.g.budgets.End(t.visit, t.g.boot())
 	})
 }
 
@@ -159,7 +171,8 @@ func (g *Guard) CredentialRefused(name string) bool {
 type Verdict struct {
 	Ticket  *Ticket
 	Refusal *list.Refusal
-	Again   time.Time // set when neither a ticket nor a refusal is
+	Again   time.Time   // set when neither a ticket nor a refusal is
+	Line    budget.Line // that it waits in, when a budget is what it waits for
 }
 
 // Admit decides about a task at a moment of the wall clock, with receipt the number of the record that
@@ -219,29 +232,49 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 		}
 		return Verdict{Again: end}
 	}
+	visit := budget.Visit{Device: dev, Site: g.site, Packets: budget.Charge(t.Query(), dec.Limits)}
+	if wait, line := g.budgets.Wait(visit, g.boot()); wait > 0 {
+		end := at.Add(wait)
+		switch {
+		case wait > budget.Longest:
+			return Verdict{Again: at.Add(100 * time.Millisecond), Line: line} // for others to end
+		case end.Add(dec.Limits.Cap).After(t.Closes()) || !end.Before(t.Until()):
+			return refuse(list.Refuse(list.OutsideWindow, "the packets of its "+line.String()+" are spent until "+end.UTC().Format(time.TimeOnly)))
+		}
+		return Verdict{Again: end, Line: line}
+	}
 	if r := g.cfg.Prove(dev, at); r != nil {
 		return refuse(r)
 	}
-	return g.consume(t, dec, names, at)
+	return g.consume(t, dec, names, visit, at)
+}
+
+// Lines are the budgets that a task is paid from.
+func (g *Guard) Lines(t task.Task) []budget.Line {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.budgets.Lines(budget.Visit{Device: t.Device(), Site: g.site})
 }
 
 // consume writes the record that spends the permit. Whether it may still go on is asked once more after
 // that, by wire, before the first octet (Ticket.Leave).
-func (g *Guard) consume(t task.Task, dec list.Decision, names []string, at time.Time) Verdict {
+func (g *Guard) consume(t task.Task, dec list.Decision, names []string, visit budget.Visit, at time.Time) Verdict {
 	order, ordinal := t.Order()
 	dev := t.Device()
 	rec := evidence.Record{At: at, Kind: evidence.Started, Order: order, Ordinal: ordinal, Permit: t.ID().String(),
 		Device: dev.ID, Address: dev.Address.String(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
 		GapMS: dec.Limits.Gap.Milliseconds(), RestMS: dec.Limits.Rest.Milliseconds()}
 	before := g.mem.vitals(dev.ID, t.Query().String())
+	g.budgets.Start(visit, g.boot()) // also when the disk fails: the record may be there
 	if _, err := g.cfg.Append(rec); err != nil {
+		g.budgets.End(visit, g.boot())
 		return Verdict{Refusal: list.Refuse(list.JournalFailed, err.Error())}
 	}
 	g.noted(rec)
 	for _, k := range names {
 		g.busy[k] = true
 	}
-	return Verdict{Ticket: &Ticket{g: g, task: t, limits: dec.Limits, from: dec.Sources, names: names, before: before}}
+	return Verdict{Ticket: &Ticket{g: g, task: t, limits: dec.Limits, from: dec.Sources, names: names, visit: visit, before: before}}
 }
 
 // decide holds the task against the agent's own copy of the list, and the permit against the clock.

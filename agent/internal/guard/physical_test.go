@@ -20,6 +20,7 @@ type house struct {
 	t      *testing.T
 	papers *papertest.Papers
 	stand  *permit.Standing
+	policy list.Policy
 	boot   time.Duration
 	past   []evidence.Record
 }
@@ -27,7 +28,7 @@ type house struct {
 // newHouse makes one whose second item is a device of another asset tag, after bend has changed it.
 func newHouse(t *testing.T, bend func(*list.Device)) *house {
 	t.Helper()
-	h := &house{t: t, papers: papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:10170"), Closes: 48 * time.Hour, Expires: 72 * time.Hour}), boot: time.Hour}
+	h := &house{t: t, policy: list.Lab, papers: papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:10170"), Closes: 48 * time.Hour, Expires: 72 * time.Hour}), boot: time.Hour}
 	second := h.papers.Plan.Items[0]
 	second.Device.ID = "20-2"
 	if bend != nil {
@@ -41,7 +42,7 @@ func newHouse(t *testing.T, bend func(*list.Device)) *house {
 
 // start starts the guard anew, from what its journal holds.
 func (h *house) start() {
-	h.Guard = guard.New(guard.Config{Policy: list.Lab, Boot: func() time.Duration { return h.boot },
+	h.Guard = guard.New(guard.Config{Policy: h.policy, Boot: func() time.Duration { return h.boot },
 		Append: func(r ...evidence.Record) (uint64, error) {
 			h.past = append(h.past, r...)
 			return uint64(len(h.past)), nil
@@ -63,10 +64,16 @@ func (h *house) lease(wall time.Time) {
 // admit asks for an item of the plan at a moment of the wall clock.
 func (h *house) admit(item uint32, at time.Time) guard.Verdict {
 	h.t.Helper()
+	return h.admitUntil(item, at, at.Add(time.Minute))
+}
+
+// admitUntil asks for an item with a permit that ends at a moment.
+func (h *house) admitUntil(item uint32, at, until time.Time) guard.Verdict {
+	h.t.Helper()
 	d := h.papers.Plan.Items[item]
 	raw := h.papers.Permit(h.t, func(p *permit.Permit) {
 		p.Item, p.Device, p.Address = item, d.Device.ID, netip.AddrPortFrom(d.Device.Address, d.Query.Port())
-		p.From, p.Until = at.Add(-time.Minute).Truncate(time.Millisecond), at.Add(time.Minute).Truncate(time.Millisecond)
+		p.From, p.Until = at.Add(-time.Minute).Truncate(time.Millisecond), until.Truncate(time.Millisecond)
 	})
 	tk, no := task.Verify(raw, task.Self{Name: papertest.Agent, Epoch: 1, PermitKey: h.papers.PermitKey}, func(permit.Digest) (task.Approved, bool) {
 		return task.Approved{Plan: h.papers.Plan, Digest: h.papers.Digest, Standing: h.stand}, true
