@@ -52,7 +52,7 @@ func (b *Budgets) Lines(v Visit) []Line {
 	for _, c := range v.Device.Claims {
 		add(Model, list.Plain(c.Manufacturer)+"/"+list.Plain(c.Model))
 	}
-	add(Subnet, subnet(v.Device.Address).String())
+	add(Subnet, SubnetOf(v.Device.Address).String())
 	add(Agent, v.Agent)
 	add(Site, list.Plain(v.Site))
 	return lines
@@ -96,8 +96,8 @@ func (b *Budgets) Spend(tag, address, mac string, boot time.Duration) {
 	}
 }
 
-// subnet is the network that a device shares its switch with: /24, or /64.
-func subnet(a netip.Addr) netip.Prefix {
+// SubnetOf is the network that a device shares its switch with: /24, or /64.
+func SubnetOf(a netip.Addr) netip.Prefix {
 	bits := 64
 	if a.Is4() {
 		bits = 24

@@ -243,12 +243,12 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if ses.list != l.plan.List {
 		return false, nil // the agent gets the release first
 	}
-	taken, offered := ses.papers[l.digest]
+	known, offered := ses.papers[l.digest]
 	if !offered {
 		ses.papers[l.digest] = false
 		return false, ses.sendPaper(ctx, controlv1.Paper_KIND_PLAN, l.digest, l.document, l.approval())
 	}
-	if !taken {
+	if !known {
 		return false, nil
 	}
 	items := ses.free(l.plan, tasks)
@@ -262,11 +262,28 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 		}
 		l.members = members(l.plan, r.List)
 	}
+	if items, err = ses.pace.sort(ctx, ses, l, items); err != nil {
+		return false, err
+	}
 	items, waves, err := ses.waves(ctx, run.Name, l, items)
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
-	return ses.send(ctx, run, l, items, waves)
+	room, err := ses.Store.Room(ctx, ses.agent)
+	if err != nil {
+		return false, err
+	}
+	taken, why := ses.pace.take(ses, run.Name, l, items, room)
+	for reason, items := range why {
+		if err := ses.Store.Say(ctx, run.Name, items, reason); err != nil {
+			ses.pace.back(taken)
+			return false, err
+		}
+	}
+	if len(taken) == 0 {
+		return false, nil
+	}
+	return ses.send(ctx, run, l, taken, waves)
 }
 
 // usable reports why the agent cannot be given a plan at all.
@@ -303,11 +320,19 @@ func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
 	return items
 }
 
-func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []int, waves []store.Wave) (bool, error) {
+// send mints the permits of what was taken from the budgets, commits that they go out, and sends them.
+func (ses *session) send(ctx context.Context, run store.Run, l *loaded, taken []paid, waves []store.Wave) (sent bool, err error) {
+	dispatched := false
+	defer func() {
+		if !dispatched {
+			ses.pace.back(taken)
+		}
+	}()
 	var id [12]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return false, fmt.Errorf("name order: %w", err)
 	}
+	items := itemsOf(taken)
 	secrets, err := ses.credentials(ctx, l.plan, items)
 	if err != nil {
 		return false, err
@@ -321,15 +346,35 @@ func (ses *session) send(ctx context.Context, run store.Run, l *loaded, items []
 	var sendings []store.Sending
 	for i, item := range items {
 		sendings = append(sendings, store.Sending{Item: item, Permit: ids[i].String()})
+		taken[i].permit = ids[i].String()
 	}
-	err = ses.Store.Dispatch(ctx, store.Order{ID: o.ID, Run: run.Name, Agent: ses.agent, Epoch: ses.epoch, Hold: ses.holdVersion, Waves: waves}, sendings, now)
+	ses.pace.name(taken)
+	err = ses.Store.Dispatch(ctx, store.Order{ID: o.ID, Run: run.Name, Agent: ses.agent, Epoch: ses.epoch, Hold: ses.holdVersion, Waves: only(waves, items)}, sendings, now)
 	if errors.Is(err, store.ErrState) {
 		return false, nil // a hold came in between, or the run has ended: the next look sees it
 	}
 	if err != nil {
 		return false, err
 	}
+	dispatched = true
+	ses.pace.gone(taken)
 	ses.Bell.Ring()
 	m := &controlv1.WorkOrder{Order: o.ID, Epoch: ses.epoch, Plan: l.digest[:], Permits: papers, Secrets: secrets}
 	return true, ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_WorkOrder{WorkOrder: m}})
+}
+
+// only keeps of waves what an order has.
+func only(waves []store.Wave, items []int) (out []store.Wave) {
+	for _, w := range waves {
+		in := map[int]string{}
+		for _, item := range items {
+			if device, ok := w.Items[item]; ok {
+				in[item] = device
+			}
+		}
+		if len(in) > 0 {
+			out = append(out, store.Wave{Name: w.Name, Sent: w.Sent, Items: in})
+		}
+	}
+	return out
 }

@@ -34,6 +34,8 @@ type Service struct {
 	Log    *slog.Logger
 	Lease  time.Duration // of each beat; 15 s unless the site says less (DESIGN 6.8)
 
+	pace pace
+
 	mu      sync.Mutex
 	online  map[string]uint64 // agent to epoch; guarded by mu
 	readers sync.WaitGroup

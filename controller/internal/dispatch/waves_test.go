@@ -61,8 +61,9 @@ func TestAQuestionThatIsNewToAModelReachesItsDevicesInWaves(t *testing.T) {
 					if p.Items[item].Device.ID == "10-3" {
 						end = c.ends
 					}
-					tell(evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: order.ID, Ordinal: uint32(i), Permit: sendings[i].Permit, Device: p.Items[item].Device.ID,
-						Result: &evidence.Result{State: end, Detail: "made for a test", Messages: 1, Asked: time.Now()}})
+					out := outcomeOf(order.ID, i, sendings[i].Permit, p.Items[item].Device.ID)
+					out.Result.State = end
+					tell(out)
 				}
 			}
 		})
@@ -103,6 +104,12 @@ func TestAModelsStandingEndsWithItsListEntryAndItsFirmware(t *testing.T) {
 			t.Errorf("item %d", i)
 		}
 	}
+}
+
+// outcomeOf is the record of a device that has answered.
+func outcomeOf(order string, ordinal int, permit, device string) evidence.Record {
+	return evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: order, Ordinal: uint32(ordinal), Permit: permit, Device: device,
+		Result: &evidence.Result{State: evidence.Answered, Detail: "made for a test", Messages: 1, Asked: time.Now()}}
 }
 
 func queued(t *testing.T, s *Service) (items []int) {

@@ -30,22 +30,56 @@ type Sending struct {
 	Permit string
 }
 
-// MaxOutstanding is how many orders an agent may have open (CONTROL-PLANE 4.6).
-const MaxOutstanding = 2
+// MaxOpen is how many questions an agent may have open: two full orders (CONTROL-PLANE 4.6). Orders are smaller where budgets
+// let only some questions go.
+const MaxOpen = 100
+
+const countOpen = `SELECT count(*) FROM work_order o JOIN task t ON t.work_order = o.id WHERE o.agent = ? AND o.state = 'DISPATCHED' AND t.state = 'DISPATCHED'`
+
+// Room is how many more questions an agent may be given.
+func (s *Store) Room(ctx context.Context, agent string) (int, error) {
+	open, err := one(ctx, s.r, scanNumber, countOpen, agent)
+	if err != nil {
+		return 0, fmt.Errorf("count open questions: %w", err)
+	}
+	return MaxOpen - min(int(open), MaxOpen), nil
+}
+
+// Out is a question that an agent has a permit for, and whose end is not known.
+type Out struct {
+	Permit, Plan, Agent string
+	Item                int
+}
+
+func scanOut(scan func(...any) error) (o Out, err error) {
+	err = scan(&o.Permit, &o.Plan, &o.Agent, &o.Item)
+	return o, err
+}
+
+// Outstanding returns the questions that are out, of all agents, dispatched after a moment.
+func (s *Store) Outstanding(ctx context.Context, since time.Time) ([]Out, error) {
+	out, err := all(ctx, s.r, scanOut, `SELECT s.permit, r.plan, o.agent, t.item FROM work_order o JOIN task t ON t.work_order = o.id
+		JOIN sending s ON s.work_order = o.id AND s.ordinal = t.ordinal JOIN run r ON r.name = t.run
+		WHERE o.state = 'DISPATCHED' AND t.state = 'DISPATCHED' AND t.dispatched > ?`, micros(since))
+	if err != nil {
+		return nil, fmt.Errorf("list questions that are out: %w", err)
+	}
+	return out, nil
+}
 
 // Due returns the oldest run of an agent that has queued tasks within its approved time, and at most
-// limit of those tasks. It fails with ErrNotFound when there is nothing to send, also when the agent
-// has enough orders open.
+// limit of those tasks. What a person or another tool has asked for comes before what a window has planned. It fails with ErrNotFound when there is nothing to send, also when the agent
+// has enough questions open.
 func (s *Store) Due(ctx context.Context, agent string, at time.Time, skip map[string]bool, limit int) (Run, []Task, error) {
-	open, err := one(ctx, s.r, scanNumber, `SELECT count(*) FROM work_order WHERE agent = ? AND state = 'DISPATCHED'`, agent)
+	room, err := s.Room(ctx, agent)
 	if err != nil {
-		return Run{}, nil, fmt.Errorf("count open orders: %w", err)
+		return Run{}, nil, err
 	}
-	if open >= MaxOutstanding {
+	if room == 0 {
 		return Run{}, nil, ErrNotFound
 	}
 	runs, err := all(ctx, s.r, scanRun, `SELECT `+runColumns+` FROM run WHERE agent = ? AND state IN ('PENDING', 'RUNNING', 'HELD')
-		AND opens <= ? AND closes > ? ORDER BY opens, name`, agent, micros(at), micros(at))
+		AND opens <= ? AND closes > ? ORDER BY caller LIKE 'windows/%', opens, name`, agent, micros(at), micros(at))
 	if err != nil {
 		return Run{}, nil, fmt.Errorf("list due runs: %w", err)
 	}
@@ -66,7 +100,7 @@ func (s *Store) Due(ctx context.Context, agent string, at time.Time, skip map[st
 
 // Dispatch commits that an order goes out, before it does (I1). It fails with ErrFenced when the
 // session is not the newest one, confirmed by the agent's journal, and with ErrState when a hold or another
-// order of the same wave came in between, the run has ended, a task is not queued any more, or the agent has enough orders open.
+// order of the same wave came in between, the run has ended, a task is not queued any more, or the agent has enough questions open.
 func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at time.Time) error {
 	return s.tx(ctx, "dispatch order", func(tx *sql.Tx) error {
 		ready, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM agent WHERE name = ? AND session_epoch = ? AND confirmed_epoch = ?`, o.Agent, o.Epoch, o.Epoch)
@@ -80,11 +114,11 @@ func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at ti
 		if err != nil {
 			return err
 		}
-		open, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM work_order WHERE agent = ? AND state = 'DISPATCHED'`, o.Agent)
+		open, err := one(ctx, tx, scanNumber, countOpen, o.Agent)
 		if err != nil {
 			return err
 		}
-		if version != o.Hold || open >= MaxOutstanding {
+		if version != o.Hold || int(open)+len(sendings) > MaxOpen {
 			return ErrState
 		}
 		for _, w := range o.Waves {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,15 +44,17 @@ func is(t *testing.T, what string, err, want error) {
 }
 
 // withAgent has an agent with a confirmed session, and a run of three tasks that is due.
-func withAgent(t *testing.T) (*Store, Agent) {
+func withAgent(t *testing.T) (*Store, Agent) { return withTasks(t, 3) }
+
+func withTasks(t *testing.T, n int) (*Store, Agent) {
 	t.Helper()
 	s := fresh(t)
 	ctx := t.Context()
 	no(t, s.Enrol(ctx, Certificate{Serial: "1", Agent: "icu", Until: at(9000)}, make([]byte, 32), at(0)))
 	p := Plan{Name: "p", Caller: "windows/w", Agent: "icu", Opens: at(0), Closes: at(50), Digest: []byte{1}, List: []byte{2}, Document: []byte{3}, State: Approved}
-	r := Run{Name: "r", Plan: "p", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 3}
+	r := Run{Name: "r", Plan: "p", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: n}
 	var tasks []Task
-	for i := range 3 {
+	for i := range n {
 		tasks = append(tasks, Task{Run: "r", Item: i, Device: string(rune('A' + i)), Kind: "snmp.get", Question: "q", State: "QUEUED"})
 	}
 	no(t, s.Fire(ctx, r, tasks, &p, nil, act(1)))
@@ -116,6 +119,26 @@ func TestAnOlderSessionIsFenced(t *testing.T) {
 	}
 }
 
+// CONTROL-PLANE 4.6: two full orders are the most that an agent holds.
+func TestAnAgentHasAtMostAHundredQuestionsOpen(t *testing.T) {
+	s, a := withTasks(t, MaxOpen+1)
+	ctx := t.Context()
+	var most []Sending
+	for i := range MaxOpen {
+		most = append(most, Sending{i, fmt.Sprint("p", i)})
+	}
+	is(t, "one too many", s.Dispatch(ctx, order("o0", a.Epoch, 0), append(most[:MaxOpen:MaxOpen], Sending{MaxOpen, "last"}), at(4)), ErrState)
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), most[1:], at(4)))
+	if room, err := s.Room(ctx, "icu"); err != nil || room != 1 {
+		t.Errorf("room for %d: %v", room, err)
+	}
+	no(t, s.Dispatch(ctx, order("o2", a.Epoch, 0), most[:1], at(4)))
+	is(t, "another", s.Dispatch(ctx, order("o3", a.Epoch, 0), []Sending{{MaxOpen, "last"}}, at(4)), ErrState)
+	if _, _, err := s.Due(ctx, "icu", at(4), nil, 10); !errors.Is(err, ErrNotFound) {
+		t.Errorf("due while a hundred are out: %v", err)
+	}
+}
+
 func TestNothingIsDispatchedUnlessEverythingHolds(t *testing.T) {
 	s, a := withAgent(t)
 	ctx := t.Context()
@@ -128,9 +151,13 @@ func TestNothingIsDispatchedUnlessEverythingHolds(t *testing.T) {
 	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 1), one, at(4)))
 	is(t, "a task twice", s.Dispatch(ctx, order("o2", a.Epoch, 1), one, at(4)), ErrState)
 	no(t, s.Dispatch(ctx, order("o2", a.Epoch, 1), []Sending{{1, "p1"}}, at(4)))
-	is(t, "a third order", s.Dispatch(ctx, order("o3", a.Epoch, 1), []Sending{{2, "p2"}}, at(4)), ErrState)
-	if _, _, err := s.Due(ctx, "icu", at(4), nil, 10); !errors.Is(err, ErrNotFound) {
-		t.Errorf("due while two orders are out: %v", err)
+	out, err := s.Outstanding(ctx, at(3))
+	no(t, err)
+	if diff := cmp.Diff([]Out{{"p0", "p", "icu", 0}, {"p1", "p", "icu", 1}}, out); diff != "" {
+		t.Error(diff)
+	}
+	if out, err = s.Outstanding(ctx, at(4)); err != nil || len(out) != 0 {
+		t.Errorf("what was sent before is out too: %v %v", out, err)
 	}
 	three := s.session(t, a.Incarnation, a.Epoch, 0, nil)
 	o, err := s.OpenSession(ctx, Opening{Agent: "icu", Incarnation: a.Incarnation, LastEpoch: three.Epoch, At: at(5),

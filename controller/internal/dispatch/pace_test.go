@@ -1,0 +1,177 @@
+package dispatch
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"primum/controller/internal/store"
+	list "primum/safetylists"
+	"primum/safetylists/budget"
+	"primum/safetylists/permit"
+)
+
+// paced is a session of an agent over a plan, with what its store says is out in the hand of the test.
+type paced struct {
+	ses *session
+	l   *loaded
+}
+
+func newPaced(s *Service, agent string, items []permit.Item) *paced {
+	return &paced{&session{Service: s, agent: agent, plans: map[string]*loaded{}}, &loaded{plan: permit.Plan{Site: "demo", Items: items}, said: map[string]string{}}}
+}
+
+func snmpOf(t *testing.T, tag, model, addr string, oids ...string) permit.Item {
+	t.Helper()
+	if oids == nil {
+		oids = list.DefaultOIDs()
+	}
+	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: oids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return permit.Item{Query: q, Limits: q.DefaultLimits(), Device: list.Device{ID: tag, Address: netip.MustParseAddr(addr), Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Maker", Model: model}}}}
+}
+
+func echoOf(t *testing.T, tag, model, addr string) permit.Item {
+	t.Helper()
+	q, err := list.ParseQuery(list.QuerySpec{Kind: list.DICOMEcho, Port: 11112, CallingAE: "PRIMUM", CalledAE: "CT"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	it := snmpOf(t, tag, model, addr)
+	it.Query, it.Limits = q, q.DefaultLimits()
+	return it
+}
+
+// full has the budgets of a real site, all of them full.
+func full(p *pace) {
+	p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(list.Real), map[string]*paid{}, map[budget.Line][]inLine{}
+}
+
+// DESIGN 4.3, H-041: two agents of a site together ask no more of one model than one would: what either has under way, the other waits
+// for. What has ended comes back with time, not at once.
+func TestTwoAgentsOfASiteShareItsBudgets(t *testing.T) {
+	s, _ := service(t)
+	synctest.Test(t, func(t *testing.T) {
+		full(&s.pace)
+		var west, east []permit.Item
+		for i := range 40 {
+			west = append(west, snmpOf(t, fmt.Sprintf("1-%d", i), "Delta", fmt.Sprintf("10.1.%d.1", i)))
+			east = append(east, snmpOf(t, fmt.Sprintf("2-%d", i), " DELTA", fmt.Sprintf("10.2.%d.1", i)))
+		}
+		a, b := newPaced(s, "west", west), newPaced(s, "east", east)
+		all := numbers(40)
+		first, _ := s.pace.take(a.ses, "a", a.l, all[:20], store.MaxOpen)
+		second, why := s.pace.take(b.ses, "b", b.l, all, store.MaxOpen)
+		if len(first) != 20 || len(second) != 4 {
+			t.Fatalf("%d and %d questions are out", len(first), len(second))
+		}
+		if want := "it waits, for the packets of its model are spent"; len(why) != 1 || len(why[want]) != 36 {
+			t.Errorf("it says %v", why)
+		}
+		time.Sleep(time.Minute)
+		if more, _ := s.pace.take(a.ses, "a", a.l, all[20:], store.MaxOpen); len(more) != 0 {
+			t.Errorf("%d more while 24 are under way", len(more))
+		}
+		s.pace.back(first)
+		time.Sleep(standing + time.Second)
+		if more, _ := s.pace.take(a.ses, "a", a.l, all[20:], store.MaxOpen); len(more) != 12 { // 6 s at 2 a second
+			t.Errorf("%d more after 20 have ended", len(more))
+		}
+	})
+}
+
+// A dear question that waits is not overtaken for ever by cheap ones of another run; and one that does not come back keeps nobody waiting.
+func TestADearQuestionKeepsItsPlaceInLine(t *testing.T) {
+	s, _ := service(t)
+	synctest.Test(t, func(t *testing.T) {
+		full(&s.pace)
+		var cheap []permit.Item
+		for i := range 200 {
+			cheap = append(cheap, snmpOf(t, fmt.Sprintf("1-%d", i), "Delta", fmt.Sprintf("10.1.%d.1", i)))
+		}
+		plan := newPaced(s, "west", cheap)
+		call := newPaced(s, "east", []permit.Item{echoOf(t, "2-1", "Delta", "10.2.0.1")})
+		asked := 0
+		plans := func() {
+			got, _ := s.pace.take(plan.ses, "plan", plan.l, numbers(200)[asked:], store.MaxOpen)
+			asked += len(got)
+			s.pace.back(got) // each has ended before the next look
+		}
+		plans()
+		for second := range 60 {
+			if got, _ := s.pace.take(call.ses, "call", call.l, []int{0}, store.MaxOpen); len(got) == 1 {
+				if second > 5 { // a turn of the plan, and 8 packets at 2 a second
+					t.Errorf("it waited %d s", second)
+				}
+				break
+			}
+			plans()
+			if asked > 25 {
+				t.Fatalf("after %d s it is overtaken by %d", second, asked-24)
+			}
+			time.Sleep(time.Second)
+		}
+		s.pace.take(call.ses, "another call", call.l, []int{0}, store.MaxOpen)
+		time.Sleep(standing + time.Second)
+		before := asked
+		if plans(); asked == before {
+			t.Error("who does not come back keeps its place")
+		}
+	})
+}
+
+// What an earlier life of the controller has sent is under way for the next one, until it has ended or no agent may use it.
+func TestARestartedControllerKnowsWhatIsOut(t *testing.T) {
+	s, r := service(t)
+	tell := confirmed(t, s)
+	p := devices(t, s, 3)
+	ses := &session{Service: s, agent: "icu", epoch: 1, plans: map[string]*loaded{}}
+	sendings := []store.Sending{{Item: 0, Permit: "p0"}, {Item: 1, Permit: "p1"}}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, sendings, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l := &loaded{plan: p, said: map[string]string{}}
+	sort := func() {
+		t.Helper()
+		if _, err := s.pace.sort(t.Context(), ses, l, []int{2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sort(); len(s.pace.out) != 2 {
+		t.Errorf("%d are out", len(s.pace.out))
+	}
+	tell(outcomeOf("orders/1", 0, "p0", p.Items[0].Device.ID))
+	if sort(); len(s.pace.out) != 1 || s.pace.out["p1"] == nil {
+		t.Errorf("after one has ended: %v", s.pace.out)
+	}
+	s.Now = func() time.Time { return time.Now().Add(outlived) }
+	if r.ExpiredAt(s.Now()) {
+		t.Fatal("the list has ended before")
+	}
+	if sort(); len(s.pace.out) != 0 {
+		t.Errorf("after its permit has ended: %v", s.pace.out)
+	}
+}
+
+// DESIGN 4.3: work takes turns over the subnets; within one its order stays.
+func TestWorkTakesTurnsOverSubnets(t *testing.T) {
+	var items []permit.Item
+	for _, addr := range []string{"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.2.0.1", "10.2.0.2", "10.3.0.1"} {
+		items = append(items, snmpOf(t, addr, "Delta", addr))
+	}
+	if got := spread(permit.Plan{Items: items}, numbers(6)); !slices.Equal(got, []int{0, 3, 5, 1, 4, 2}) {
+		t.Error(got)
+	}
+}
+
+func numbers(n int) (out []int) {
+	for i := range n {
+		out = append(out, i)
+	}
+	return out
+}
