@@ -45,6 +45,7 @@ type Config struct {
 	Running    int           // conversations at a time. Defaults to 64
 	Witness    string        // file that each signed head is appended to, or empty
 	Heads      time.Duration // between signed heads while records grow. Defaults to a minute, and is never more
+	Journal    int64         // octets of records above which acknowledged ones are trimmed. Defaults to 64 MiB
 	Log        *slog.Logger
 }
 
@@ -69,6 +70,8 @@ type Agent struct {
 	queue   []*pending
 	running int
 	wake    chan struct{}
+	acked   uint64 // newest record that the controller has stored
+	trims   chan struct{}
 	head    signedHead
 	headed  chan struct{} // closed and replaced when there is a newer head
 }
@@ -88,7 +91,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), headed: make(chan struct{})}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), trims: make(chan struct{}, 1), headed: make(chan struct{})}
 	if cfg.Near {
 		a.places.Table = whereabouts.Neighbours
 	}
@@ -151,7 +154,7 @@ func (a *Agent) carriedIn(path string) error {
 	return nil
 }
 
-// serve owns the loops: uplink, worker, renewal of the certificate, signed heads, and the stop of the site.
+// serve owns the loops: uplink, worker, renewal of the certificate, signed heads, the size of the journal, and the stop of the site.
 func (a *Agent) serve(ctx context.Context) error {
 	workCtx, stopWork := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
@@ -159,6 +162,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	worker.Go(func() { a.keepIdentity(workCtx) })
 	worker.Go(func() { a.watchStop(workCtx) })
 	worker.Go(func() { a.keepHeads(workCtx) })
+	worker.Go(func() { a.keepTrimmed(workCtx) })
 	link := uplink.Config{Address: a.id.Controller, Boot: bootTime, Log: a.log,
 		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
 	var err error
@@ -185,22 +189,35 @@ func (a *Agent) serve(ctx context.Context) error {
 	return err
 }
 
-// openJournal opens the journal and a guard that remembers it. What a crash left without an outcome
-// ends as unknown, and is never asked again by itself (CONTROL-PLANE I3).
-func (a *Agent) openJournal() error {
+// past is a guard that remembers the journals that were put aside.
+func (a *Agent) past() (*guard.Guard, error) {
 	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.places.Prove,
 		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
-	dir := filepath.Join(a.cfg.Data, "journal")
-	if err := journal.ReplayRetired(dir, g.Replay); err != nil {
-		return err
+	if err := journal.ReplayRetired(a.journalDir(), g); err != nil {
+		return nil, err
 	}
 	g.ClosePast()
-	j, err := journal.Open(dir, time.Now(), g.Replay)
+	return g, nil
+}
+
+func (a *Agent) journalDir() string { return filepath.Join(a.cfg.Data, journalDir) }
+
+// journalDir holds the journal, below the data directory.
+const journalDir = "journal"
+
+// openJournal opens the journal and a guard that remembers it. What a crash left without an outcome
+// ends as unknown, and is never asked again by itself (CONTROL-PLANE I3).
+func (a *Agent) openJournal() error {
+	g, err := a.past()
 	if err != nil {
 		return err
 	}
-	a.journal, a.guard, a.head = j, g, signedHead{}
+	j, err := journal.Open(a.journalDir(), time.Now(), g)
+	if err != nil {
+		return err
+	}
+	a.journal, a.guard, a.head, a.acked = j, g, signedHead{}, 0
 	for _, r := range g.Open() {
 		out := evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: r.Order, Ordinal: r.Ordinal, Permit: r.Permit, Device: r.Device,
 			Result: &evidence.Result{State: evidence.Unknown, Detail: "the agent stopped between the permit and the outcome; the device may have been asked", Asked: r.At}}

@@ -47,6 +47,7 @@ type life struct {
 	Permits   [][]byte
 	Builtins  []pluginhost.Binary
 	Secret    *controlv1.Secret
+	Stored    uint64 // records that a controller has, and that may be trimmed
 
 	program string // that lives it
 }
@@ -74,7 +75,7 @@ func live(path string) error {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	a := &Agent{cfg: Config{Data: l.Data, Policy: list.Lab, Log: log, Running: 4}, id: Identity{Name: papertest.Agent}, permitKey: ed25519.PublicKey(l.PermitKey), log: log,
+	a := &Agent{cfg: Config{Data: l.Data, Policy: list.Lab, Log: log, Running: 4, Journal: 8 << 10}, id: Identity{Name: papertest.Agent}, permitKey: ed25519.PublicKey(l.PermitKey), log: log,
 		places: whereabouts.Prover{Leases: whereabouts.Leases{Path: l.Leases}}, wake: make(chan struct{}, 1)}
 	if a.trust, err = trust.Open(filepath.Join(l.Data, "papers"), list.Lab, l.ListRoot); err != nil {
 		return err
@@ -89,6 +90,8 @@ func live(path string) error {
 		return err
 	}
 	local := (*local)(a)
+	local.Acknowledged(l.Stored)
+	go a.keepTrimmed(context.Background()) // until it is killed
 	local.Release(l.Bundle)
 	local.Plan(l.Document, &controlv1.Approval{PlanSignatures: []*controlv1.Signature{{By: papertest.Approver, Sig: l.Signature}}})
 	if _, err := local.Begin(l.Epoch); err != nil {
@@ -115,8 +118,8 @@ func victimDevice(tag string, address netip.Addr) lab.DeviceConfig {
 		SNMP: &lab.SNMPConfig{Port: 10161, Descr: "Aldane Medical Vela 3 patient monitor, software 3.2.1", ObjectID: "1.3.6.1.4.1.99991.3"}, Behaviour: lab.Behaviour{Delay: 40 * time.Millisecond}}
 }
 
-// H-013: an agent that is killed 50 times at random in the middle of its work asks no device twice, loses
-// no record that was on disk, and every question that it began ends in a named state.
+// H-013, H-042: an agent that is killed 50 times at random in the middle of its work, and of the trims of its journal, asks no
+// device twice, loses no record that was on disk, and every question that it began ends in a named state.
 func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	const kills, devices = 50, 160
 	builtins, err := buildOnce()
@@ -157,10 +160,10 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
 	program := unraced(t)
 	ids := map[int]permit.ID{}
-	var newest uint64
+	var stored [][]byte // as a controller has them
 	for n := range kills {
 		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
-			Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: sealedFor, program: program}
+			Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: sealedFor, Stored: uint64(len(stored)), program: program}
 		for i, item := range p.Plan.Items {
 			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
 				if id, ok := ids[i]; ok {
@@ -172,7 +175,7 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 				pm.Address = netip.AddrPortFrom(item.Device.Address, item.Query.Port())
 			}))
 		}
-		newest = kill(t, dir, l, newest, func() int { return h.Report().Totals.Messages })
+		stored = append(stored, kill(t, dir, l, func() int { return h.Report().Totals.Messages })...)
 	}
 	report := h.Report()
 	asked := 0
@@ -192,12 +195,16 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer last.journal.Close()
-	all, err := last.journal.Read(1, 1<<20, 1<<30)
+	rest, err := last.journal.Read(uint64(len(stored))+1, 1<<20, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := evidence.Verify(evidence.Head{}, all); err != nil {
-		t.Fatal(err)
+	all := append(stored, rest...)
+	if head, err := evidence.Verify(evidence.Head{}, all); err != nil || head != last.journal.Head() {
+		t.Fatalf("the chain of what was stored ends at %v, the journal at %v: %v", head, last.journal.Head(), err)
+	}
+	if last.journal.First() == 1 {
+		t.Error("the journal was never trimmed")
 	}
 	for _, b := range all {
 		r, _, err := evidence.Decode(b)
@@ -220,12 +227,12 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	if asked < kills || states[evidence.Unknown] == 0 {
 		t.Errorf("the kills hit too little: %d asked, %v", asked, states)
 	}
-	t.Logf("%d kills, %d devices asked once, outcomes %v, %d records", kills, asked, states, newest)
+	t.Logf("%d kills, %d devices asked once, outcomes %v, %d records, %d of them trimmed", kills, asked, states, len(all), last.journal.First()-1)
 }
 
 // kill starts one life, lets it work for a random time from its first message on, and kills it. It returns the
-// newest record, which may never be older than the one before.
-func kill(t *testing.T, dir string, l life, newest uint64, heard func() int) uint64 {
+// records that are new since the life before.
+func kill(t *testing.T, dir string, l life, heard func() int) [][]byte {
 	t.Helper()
 	b, err := json.Marshal(l)
 	if err != nil {
@@ -253,16 +260,20 @@ func kill(t *testing.T, dir string, l life, newest uint64, heard func() int) uin
 		t.Fatalf("the agent ended by itself: %v: %s", err, said.String())
 	}
 	wait.Wait()
-	var seen uint64
-	j, err := journal.Open(filepath.Join(dir, "journal"), time.Now(), func(r evidence.Record) { seen = r.Seq })
+	j, err := journal.Open(filepath.Join(dir, "journal"), time.Now(), guard.New(guard.Config{Boot: bootTime}))
 	if err != nil {
 		t.Fatalf("after life %d: %v: %s", l.Epoch, err, said.String())
 	}
+	fresh, err := j.Read(l.Stored+1, 1<<20, 1<<30)
+	if err != nil {
+		t.Fatalf("after life %d: %v: %s", l.Epoch, err, said.String())
+	}
+	head := j.Head().Seq
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if seen <= newest {
-		t.Fatalf("life %d left %d records after %d: %s", l.Epoch, seen, newest, said.String())
+	if len(fresh) == 0 || head != l.Stored+uint64(len(fresh)) {
+		t.Fatalf("life %d left record %d, and %d new ones after %d: %s", l.Epoch, head, len(fresh), l.Stored, said.String())
 	}
-	return seen
+	return fresh
 }

@@ -302,6 +302,12 @@ func (l *local) Records(from uint64) ([][]byte, error) {
 	return l.journal.Read(from, n, octets)
 }
 
+// First implements uplink.Local.
+func (l *local) First() uint64 { return l.journal.First() }
+
+// Acknowledged implements uplink.Local.
+func (l *local) Acknowledged(seq uint64) { l.agent().acknowledged(seq) }
+
 // Head implements uplink.Local.
 func (l *local) Head() (note []byte, size uint64, newer <-chan struct{}) {
 	a := l.agent()

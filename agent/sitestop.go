@@ -13,8 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"primum/agent/internal/journal"
 	"primum/safetylists/evidence"
 )
 
@@ -186,11 +185,4 @@ func speak(e *env, data, reason string, stop bool) error {
 }
 
 // running reports whether an agent has the journal of a data directory open.
-func running(data string) bool {
-	f, err := os.Open(filepath.Join(data, "journal", "journal.log"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil
-}
+func running(data string) bool { return journal.InUse(filepath.Join(data, journalDir)) }

@@ -88,7 +88,12 @@ func (b *Budgets) End(v Visit, boot time.Duration) {
 // Spend takes all that there is of the wider budgets, and of the device that was asked. It is what an earlier life leaves: how long ago
 // its questions were, only a wall clock says, and it may have been set (H-018).
 func (b *Budgets) Spend(tag, address, mac string, boot time.Duration) {
-	for _, name := range list.Reached(tag, address, mac) {
+	b.SpendNames(list.Reached(tag, address, mac), boot)
+}
+
+// SpendNames is Spend of devices by the names that list.Reached gave them.
+func (b *Budgets) SpendNames(names []string, boot time.Duration) {
+	for _, name := range names {
 		b.of[Device].fill(b.of[Device].key(name), boot)
 	}
 	for s := Model; s < scales; s++ {

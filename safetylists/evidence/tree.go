@@ -50,6 +50,30 @@ func (t *Tree) ReadHashes(places []int64) ([]tlog.Hash, error) {
 
 var _ tlog.HashReader = (*Tree)(nil)
 
+// Edge returns the hashes of the right edge, from the lowest level up: all that Regrow needs.
+func (t *Tree) Edge() (edge []tlog.Hash) {
+	for level := range bits.Len64(t.size) {
+		if t.size>>level&1 == 1 {
+			edge = append(edge, t.edge[level])
+		}
+	}
+	return edge
+}
+
+// Regrow is the tree of so many records with that right edge.
+func Regrow(size uint64, edge []tlog.Hash) (Tree, error) {
+	if len(edge) != bits.OnesCount64(size) {
+		return Tree{}, fmt.Errorf("a tree of %d records has no edge of %d hashes", size, len(edge))
+	}
+	t := Tree{size: size}
+	for level := range bits.Len64(size) {
+		if size>>level&1 == 1 {
+			t.edge[level], edge = edge[0], edge[1:]
+		}
+	}
+	return t, nil
+}
+
 // TreeAt is the tree over the first records of a store, read by its edge alone.
 func TreeAt(size uint64, r tlog.HashReader) (Tree, error) {
 	t := Tree{size: size}

@@ -76,8 +76,8 @@ func (g *Guard) Open() []evidence.Record {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var open []evidence.Record
-	for _, s := range g.mem.open {
-		open = append(open, s.record)
+	for _, s := range g.mem.Open {
+		open = append(open, s.Record)
 	}
 	return open
 }
@@ -86,7 +86,7 @@ func (g *Guard) Open() []evidence.Record {
 func (g *Guard) Seen() (epoch, holdVersion uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.mem.epoch, g.mem.holdVersion
+	return g.mem.Epoch, g.mem.HoldVersion
 }
 
 // Stop refuses everything from now on.
@@ -138,13 +138,13 @@ func (t *Ticket) Leave(at time.Time) *list.Refusal {
 func (t *Ticket) Engine(at time.Time) *frame.Engine {
 	t.g.mu.Lock()
 	defer t.g.mu.Unlock()
-	known, ok := t.g.mem.engines[t.task.Device().ID]
-	id, err := hex.DecodeString(known.said.ID)
+	known, ok := t.g.mem.Engines[t.task.Device().ID]
+	id, err := hex.DecodeString(known.Said.ID)
 	if !ok || err != nil {
 		return nil
 	}
-	passed := max(0, int64(at.Sub(known.at)/time.Second))
-	return &frame.Engine{ID: id, Boots: known.said.Boots, Time: uint32(min(int64(known.said.Time)+passed, 1<<31-1))}
+	passed := max(0, int64(at.Sub(known.At)/time.Second))
+	return &frame.Engine{ID: id, Boots: known.Said.Boots, Time: uint32(min(int64(known.Said.Time)+passed, 1<<31-1))}
 }
 
 // Done frees the device for its next conversation, which the gap still keeps away.
@@ -164,7 +164,7 @@ func (t *Ticket) Done() {
 func (g *Guard) CredentialRefused(name string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.mem.refused[name]
+	return g.mem.Refused[name]
 }
 
 // Verdict is the answer to one task: a ticket, a refusal, or a moment to try again.
@@ -196,7 +196,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mem.used[t.ID().String()] {
+	if _, used := g.mem.Used[t.ID().String()]; used {
 		return refuse(list.Refuse(list.PermitUsed, ""))
 	}
 	if r := g.mem.distressOf(dev.ID, names); r != nil {

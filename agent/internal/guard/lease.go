@@ -75,10 +75,10 @@ func (h Hold) stops(d list.Device, site string) bool {
 func (g *Guard) SetHolds(version uint64, holds []Hold) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if version < g.mem.holdVersion {
+	if version < g.mem.HoldVersion {
 		return false
 	}
-	g.holds, g.mem.holdVersion, g.holdsKnown = holds, version, true
+	g.holds, g.mem.HoldVersion, g.holdsKnown = holds, version, true
 	return true
 }
 
@@ -108,11 +108,11 @@ func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
 	switch {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
-	case g.mem.site.stopped:
-		return list.Refuse(list.Held, "stopped at the site: "+g.mem.site.why)
+	case g.mem.Site.Stopped:
+		return list.Refuse(list.Held, "stopped at the site: "+g.mem.Site.Why)
 	case !g.holdsKnown || g.lease.Until <= g.boot():
 		return list.Refuse(list.NoLease, "")
-	case g.lease.HoldVersion > g.mem.holdVersion, begins && g.lease.HoldVersion < g.mem.holdVersion:
+	case g.lease.HoldVersion > g.mem.HoldVersion, begins && g.lease.HoldVersion < g.mem.HoldVersion:
 		return list.Refuse(list.Held, newerHold)
 	case skew > MaxSkew || skew < -MaxSkew:
 		return list.Refuse(list.ClockSkew, skew.Round(time.Millisecond).String())

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -8,55 +9,72 @@ import (
 	"primum/safetylists/evidence"
 )
 
-// memory is what the past forbids. It is rebuilt from the journal.
+// memory is what the past forbids. It is rebuilt from the journal: from a checkpoint, where the journal was trimmed, and the
+// records after it. What is exported stands in the checkpoint; TestAMemoryFromACheckpointIsThatOfTheWholeJournal holds
+// that nothing else is needed.
 type memory struct {
-	used        map[string]bool          // permits that were consumed
-	open        map[string]started       // permit to what was started and has no outcome
-	quiet       map[string]time.Time     // physical device (id, address or MAC) to the end of its gap
-	hushed      map[string]time.Duration // the same on the boot clock: a wall clock that is set shortens no gap
-	rest        map[string]time.Time     // physical device and question to the end of its rest
-	quarantined map[string]*distress     // physical device to what happened to it
-	asked       map[string][]time.Time
-	signs       map[string]*sign  // asset tag to its vital signs
-	engines     map[string]engine // device to its SNMPv3 engine (S7)
-	refused     map[string]bool   // credentials that a device did not take (S4)
-	holdVersion uint64
-	epoch       uint64
-	site        siteWord
+	Used        map[string]spent         // permits that were consumed
+	Open        map[string]started       // permit to what was started and has no outcome
+	Quiet       map[string]time.Time     // physical device (id, address or MAC) to the end of its gap
+	Gaps        map[string]time.Duration // the same to the longest gap that it was ever given
+	Rest        map[string]time.Time     // physical device and question to the end of its rest
+	Quarantined map[string]*distress     // physical device to what happened to it
+	Asked       map[string][]time.Time
+	Signs       map[string]*sign  // asset tag to its vital signs
+	Engines     map[string]engine // device to its SNMPv3 engine (S7)
+	Refused     map[string]bool   // credentials that a device did not take (S4)
+	HoldVersion uint64
+	Epoch       uint64
+	Site        siteWord
+
+	// hushed is the end of the gap on the boot clock: a wall clock that is set shortens no gap. In a new life it begins
+	// anew with Gaps.
+	hushed map[string]time.Duration
 }
+
+// spent is when a permit was consumed.
+type spent struct {
+	At    time.Time
+	Epoch uint64 // session that it was for
+}
+
+// usedKept is for how long a spent permit is remembered after its session. Two locks keep it from being used again, and
+// neither leans on the other: no task is made of a permit of an older session (task.Verify), and no permit lives longer
+// than ten minutes (permit.MaxLife), which a clock that was set wrong by days does not reach (H-042).
+const usedKept = 7 * 24 * time.Hour
 
 // siteWord is the newest word of a person at the site: whether this agent asks at all.
 type siteWord struct {
-	stopped bool
-	why     string
-	at      time.Time
+	Stopped bool
+	Why     string
+	At      time.Time
 }
 
 // askedKept is longer than any budget looks back.
 const askedKept = 48 * time.Hour
 
 type engine struct {
-	said evidence.Engine
-	at   time.Time
+	Said evidence.Engine
+	At   time.Time
 }
 
 type started struct {
-	record evidence.Record
-	gap    time.Duration
+	Record evidence.Record
+	Gap    time.Duration
 }
 
 // distress is why a device is left alone until a person has cleared it.
 type distress struct {
-	device string   // asset tag that it was asked under
-	permit string   // of the question
-	names  []string // of the physical device
-	why    string
+	Device string   // asset tag that it was asked under
+	Permit string   // of the question
+	Names  []string // of the physical device
+	Why    string
 }
 
 func newMemory() memory {
-	return memory{used: map[string]bool{}, open: map[string]started{}, quiet: map[string]time.Time{},
-		rest: map[string]time.Time{}, quarantined: map[string]*distress{}, asked: map[string][]time.Time{},
-		engines: map[string]engine{}, refused: map[string]bool{}, hushed: map[string]time.Duration{}, signs: map[string]*sign{}}
+	return memory{Used: map[string]spent{}, Open: map[string]started{}, Quiet: map[string]time.Time{}, Gaps: map[string]time.Duration{},
+		Rest: map[string]time.Time{}, Quarantined: map[string]*distress{}, Asked: map[string][]time.Time{},
+		Engines: map[string]engine{}, Refused: map[string]bool{}, Signs: map[string]*sign{}, hushed: map[string]time.Duration{}}
 }
 
 func restKey(name, query string) string { return name + "\x00" + query }
@@ -66,65 +84,66 @@ func (m *memory) note(r evidence.Record) {
 	gap := time.Duration(r.GapMS) * time.Millisecond
 	switch r.Kind {
 	case evidence.Session:
-		m.epoch = max(m.epoch, r.Epoch)
+		m.Epoch = max(m.Epoch, r.Epoch)
+		maps.DeleteFunc(m.Used, func(_ string, u spent) bool { return u.Epoch < m.Epoch && r.At.Sub(u.At) > usedKept })
 	case evidence.HoldSeen:
-		m.holdVersion = max(m.holdVersion, r.Version)
+		m.HoldVersion = max(m.HoldVersion, r.Version)
 	case evidence.SiteStop, evidence.SiteGo:
-		if r.At.Before(m.site.at) {
+		if r.At.Before(m.Site.At) {
 			return
 		}
-		m.site = siteWord{r.Kind == evidence.SiteStop, r.Words, r.At}
+		m.Site = siteWord{r.Kind == evidence.SiteStop, r.Words, r.At}
 	case evidence.Started:
-		m.used[r.Permit] = true
-		m.open[r.Permit] = started{r, gap}
+		m.Used[r.Permit] = spent{r.At, m.Epoch}
+		m.Open[r.Permit] = started{r, gap}
 		m.silence(r, r.At.Add(gap))
 		rested := r.At.Add(time.Duration(r.RestMS) * time.Millisecond)
 		for _, k := range list.Reached(r.Device, r.Address, r.MAC) {
-			if k = restKey(k, r.Query); rested.After(m.rest[k]) {
-				m.rest[k] = rested
+			if k = restKey(k, r.Query); rested.After(m.Rest[k]) {
+				m.Rest[k] = rested
 			}
 		}
 		if r.Caller != "" {
 			old := func(at time.Time) bool { return at.Before(r.At.Add(-askedKept)) }
-			m.asked[r.Caller] = append(slices.DeleteFunc(m.asked[r.Caller], old), r.At)
+			m.Asked[r.Caller] = append(slices.DeleteFunc(m.Asked[r.Caller], old), r.At)
 		}
 	case evidence.Sent, evidence.Got:
-		if s, ok := m.open[r.Permit]; ok {
-			m.silence(s.record, r.At.Add(s.gap))
+		if s, ok := m.Open[r.Permit]; ok {
+			m.silence(s.Record, r.At.Add(s.Gap))
 		}
 	case evidence.Outcome:
-		s, ok := m.open[r.Permit]
+		s, ok := m.Open[r.Permit]
 		if ok {
-			m.silence(s.record, r.At.Add(s.gap))
-			delete(m.open, r.Permit)
+			m.silence(s.Record, r.At.Add(s.Gap))
+			delete(m.Open, r.Permit)
 		}
 		wrong := r.Result != nil && r.Result.Reason == list.CredentialRefused // it says nothing against the device
 		if ok && r.Result != nil && !wrong && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
-			d := &distress{s.record.Device, r.Permit, list.Reached(s.record.Device, s.record.Address, s.record.MAC), r.Result.Detail}
-			for _, k := range d.names {
-				m.quarantined[k] = d
+			d := &distress{s.Record.Device, r.Permit, list.Reached(s.Record.Device, s.Record.Address, s.Record.MAC), r.Result.Detail}
+			for _, k := range d.Names {
+				m.Quarantined[k] = d
 			}
 		}
 		if r.Result == nil {
 			return
 		}
 		if r.Result.Engine != nil {
-			m.engines[r.Device] = engine{*r.Result.Engine, r.At}
+			m.Engines[r.Device] = engine{*r.Result.Engine, r.At}
 		}
 		if wrong {
-			m.refused[r.Result.Credential] = true
+			m.Refused[r.Result.Credential] = true
 		}
 	case evidence.Cleared:
 		m.clear(r.Device, r.Permit)
-		delete(m.engines, r.Device) // a person has looked: whoever answers next is the device
+		delete(m.Engines, r.Device) // a person has looked: whoever answers next is the device
 	}
 }
 
 // clear ends the quarantine of a device after one distress, under all its names.
 func (m *memory) clear(device, permit string) {
-	for k, d := range m.quarantined {
-		if d.device == device && d.permit == permit {
-			delete(m.quarantined, k)
+	for k, d := range m.Quarantined {
+		if d.Device == device && d.Permit == permit {
+			delete(m.Quarantined, k)
 		}
 	}
 }
@@ -132,13 +151,13 @@ func (m *memory) clear(device, permit string) {
 // distressOf says what happened to a device that is left alone; nil when it is not.
 func (m *memory) distressOf(device string, names []string) *list.Refusal {
 	for _, k := range names {
-		d := m.quarantined[k]
+		d := m.Quarantined[k]
 		switch {
 		case d == nil:
-		case d.device == device:
-			return list.Refuse(list.Quarantined, d.why)
+		case d.Device == device:
+			return list.Refuse(list.Quarantined, d.Why)
 		default:
-			return list.Refuse(list.Quarantined, d.why+" (asked as "+d.device+")")
+			return list.Refuse(list.Quarantined, d.Why+" (asked as "+d.Device+")")
 		}
 	}
 	return nil
@@ -148,7 +167,7 @@ func (m *memory) distressOf(device string, names []string) *list.Refusal {
 func (m *memory) restUntil(names []string, query string) time.Time {
 	var end time.Time
 	for _, k := range names {
-		if is := m.rest[restKey(k, query)]; is.After(end) {
+		if is := m.Rest[restKey(k, query)]; is.After(end) {
 			end = is
 		}
 	}
@@ -158,23 +177,24 @@ func (m *memory) restUntil(names []string, query string) time.Time {
 // silence keeps the device quiet until a moment; it never shortens a gap.
 func (m *memory) silence(r evidence.Record, until time.Time) {
 	for _, k := range list.Reached(r.Device, r.Address, r.MAC) {
-		if until.After(m.quiet[k]) {
-			m.quiet[k] = until
+		if until.After(m.Quiet[k]) {
+			m.Quiet[k] = until
 		}
 	}
 }
 
 // hush keeps the device of a record quiet on the boot clock too, before note takes the record.
 func (m *memory) hush(r evidence.Record, boot time.Duration) {
-	s, ok := m.open[r.Permit]
+	s, ok := m.Open[r.Permit]
 	if r.Kind == evidence.Started {
 		s, ok = started{r, time.Duration(r.GapMS) * time.Millisecond}, true
 	}
 	if !ok || r.Permit == "" {
 		return
 	}
-	for _, k := range list.Reached(s.record.Device, s.record.Address, s.record.MAC) {
-		m.hushed[k] = max(m.hushed[k], boot+s.gap)
+	for _, k := range list.Reached(s.Record.Device, s.Record.Address, s.Record.MAC) {
+		m.Gaps[k] = max(m.Gaps[k], s.Gap)
+		m.hushed[k] = max(m.hushed[k], boot+s.Gap)
 	}
 }
 
@@ -190,8 +210,8 @@ func (m *memory) hushedFor(names []string, boot time.Duration) (left time.Durati
 func (m *memory) quietUntil(names []string) time.Time {
 	var end time.Time
 	for _, k := range names {
-		if m.quiet[k].After(end) {
-			end = m.quiet[k]
+		if m.Quiet[k].After(end) {
+			end = m.Quiet[k]
 		}
 	}
 	return end
@@ -201,7 +221,7 @@ func (m *memory) quietUntil(names []string) time.Time {
 // as the clock (H-018).
 func (m *memory) askedSince(caller string, since time.Time) int {
 	n := 0
-	for _, at := range m.asked[caller] {
+	for _, at := range m.Asked[caller] {
 		if at.After(since) {
 			n++
 		}
@@ -213,14 +233,14 @@ func (m *memory) askedSince(caller string, since time.Time) int {
 func (g *Guard) SiteStop() (stopped bool, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.mem.site.stopped, g.mem.site.at
+	return g.mem.Site.Stopped, g.mem.Site.At
 }
 
 // StopHere stops everything until a later record lets it go on; the word may not be in the journal yet.
 func (g *Guard) StopHere(why string, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.mem.site = siteWord{true, why, at}
+	g.mem.Site = siteWord{true, why, at}
 }
 
 // ClosePast ends what a journal that was put aside left open: its outcome belongs to that journal. Gaps,
@@ -228,15 +248,15 @@ func (g *Guard) StopHere(why string, at time.Time) {
 func (g *Guard) ClosePast() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	clear(g.mem.open)
+	clear(g.mem.Open)
 }
 
 // Distressed reports whether a device is left alone because of the question of a permit.
 func (g *Guard) Distressed(device, permit string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, d := range g.mem.quarantined {
-		if d.device == device && d.permit == permit {
+	for _, d := range g.mem.Quarantined {
+		if d.Device == device && d.Permit == permit {
 			return true
 		}
 	}

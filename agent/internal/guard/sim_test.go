@@ -26,7 +26,7 @@ import (
 //
 // Each schedule has its own seed: papers that come twice and late, a disk that fails before or after it has
 // written, crashes between any two steps, restarts of the process and of the machine, wall clocks that are set,
-// leases that lapse, holds. PRIMUM_SCHEDULES says how many; "make sim" tries a million.
+// leases that lapse, holds, trims of the journal. PRIMUM_SCHEDULES says how many; "make sim" tries a million.
 func TestNoScheduleHarmsADevice(t *testing.T) {
 	n := 20_000
 	if s := os.Getenv("PRIMUM_SCHEDULES"); s != "" {
@@ -54,7 +54,7 @@ func TestNoScheduleHarmsADevice(t *testing.T) {
 		}
 	}
 	t.Logf("%d schedules: %v", n, seen)
-	for _, k := range []string{"sent", "crash", "machine", "disk before", "disk after", "clock", "held", "distress", "cleared", "refused", "again", "cut before the first octet", "cut after it", "stopped in between"} {
+	for _, k := range []string{"sent", "crash", "machine", "disk before", "disk after", "clock", "held", "distress", "cleared", "refused", "again", "cut before the first octet", "cut after it", "stopped in between", "trimmed"} {
 		if seen[k] == 0 {
 			t.Errorf("no schedule had %q: it shows nothing of that", k)
 		}
@@ -123,8 +123,9 @@ type sim struct {
 	rnd    *rand.Rand
 	guard  *guard.Guard
 	disk   []evidence.Record
-	sound  bool // the disk never fails
-	broken bool // the disk has failed: the journal takes nothing more in this life
+	front  []byte // checkpoint in place of the records that were trimmed
+	sound  bool   // the disk never fails
+	broken bool   // the disk has failed: the journal takes nothing more in this life
 	steps  []string
 	seen   map[string]int
 
@@ -196,9 +197,7 @@ func (s *sim) start() {
 	s.broken, s.talks, s.leased = false, nil, 0
 	s.guard = guard.New(guard.Config{Policy: list.Lab, Boot: func() time.Duration { return s.boot }, Append: s.append,
 		Release: func() *release.Release { return s.papers.Release }, Prove: func(list.Device, time.Time) *list.Refusal { return nil }})
-	for _, r := range s.disk {
-		s.guard.Replay(r)
-	}
+	s.replay(s.guard, len(s.disk))
 	if s.rnd.IntN(4) == 0 {
 		s.guard.ClosePast() // the controller did not know the journal: it was put aside
 		s.say("with a new journal")
@@ -207,6 +206,33 @@ func (s *sim) start() {
 	for _, r := range s.guard.Open() {
 		s.record(evidence.Record{At: s.wall(), Kind: evidence.Outcome, Permit: r.Permit, Device: r.Device, Result: &evidence.Result{State: evidence.Unknown}})
 	}
+}
+
+// replay tells a guard what stands on the disk, up to a record.
+func (s *sim) replay(g *guard.Guard, upTo int) {
+	if s.front != nil {
+		if err := g.Restore(s.front); err != nil {
+			s.breach = err.Error()
+		}
+	}
+	for _, r := range s.disk[:upTo] {
+		g.Replay(r)
+	}
+}
+
+// trim puts a checkpoint in the place of some records.
+func (s *sim) trim() {
+	n := s.rnd.IntN(len(s.disk) + 1)
+	g := guard.New(guard.Config{Boot: func() time.Duration { return s.boot }})
+	s.replay(g, n)
+	front, err := g.Checkpoint()
+	if err != nil {
+		s.breach = err.Error()
+		return
+	}
+	s.front, s.disk = front, slices.Clone(s.disk[n:])
+	s.seen["trimmed"]++
+	s.say("%d records are trimmed, %d stay", n, len(s.disk))
 }
 
 func (s *sim) record(r evidence.Record) bool {
@@ -258,6 +284,8 @@ func (s *sim) run() string {
 			s.setClock()
 		case n < 96:
 			s.clear()
+		case n < 98:
+			s.trim()
 		default:
 			s.crash()
 		}
@@ -309,7 +337,11 @@ func (s *sim) setClock() {
 func (s *sim) clear() {
 	for device, p := range s.ill {
 		ok := s.record(evidence.Record{At: s.wall(), Kind: evidence.Cleared, Device: device, Permit: p})
-		if last := s.disk[len(s.disk)-1]; ok || last.Kind == evidence.Cleared && last.Permit == p { // what is on disk is a person's word
+		var last evidence.Record
+		if len(s.disk) > 0 {
+			last = s.disk[len(s.disk)-1]
+		}
+		if ok || last.Kind == evidence.Cleared && last.Permit == p { // what is on disk is a person's word
 			delete(s.ill, device)
 			s.seen["cleared"]++
 			s.say("%s is cleared", device)

@@ -19,50 +19,50 @@ type Vitals struct {
 
 // sign is what is remembered of one device.
 type sign struct {
-	sent   time.Time
-	uptime *uint32
-	told   time.Time
-	engine *evidence.Engine
-	took   map[string][]int64 // question to microseconds, the newest last
+	Sent   time.Time
+	Uptime *uint32
+	Told   time.Time
+	Engine *evidence.Engine
+	Took   map[string][]int64 // question to microseconds, the newest last
 }
 
 const kept = 5
 
 // feel takes one record into what is known of a device's vital signs, before note forgets what is open.
 func (m *memory) feel(r evidence.Record) {
-	s, ok := m.open[r.Permit]
+	s, ok := m.Open[r.Permit]
 	if !ok || r.Kind != evidence.Sent && r.Kind != evidence.Outcome {
 		return
 	}
-	v := m.signs[s.record.Device]
+	v := m.Signs[s.Record.Device]
 	if v == nil {
-		v = &sign{took: map[string][]int64{}}
-		m.signs[s.record.Device] = v
+		v = &sign{Took: map[string][]int64{}}
+		m.Signs[s.Record.Device] = v
 	}
 	switch {
 	case r.Kind == evidence.Sent:
-		v.sent = r.At
+		v.Sent = r.At
 	case r.Result != nil:
 		if r.Result.Uptime != nil {
-			v.uptime, v.told = r.Result.Uptime, r.At
+			v.Uptime, v.Told = r.Result.Uptime, r.At
 		}
 		if r.Result.Engine != nil {
-			v.engine = r.Result.Engine
+			v.Engine = r.Result.Engine
 		}
-		if q := s.record.Query; r.Result.State == evidence.Answered && r.Result.TookUS > 0 {
-			all := append(v.took[q], r.Result.TookUS)
-			v.took[q] = all[max(0, len(all)-kept):]
+		if q := s.Record.Query; r.Result.State == evidence.Answered && r.Result.TookUS > 0 {
+			all := append(v.Took[q], r.Result.TookUS)
+			v.Took[q] = all[max(0, len(all)-kept):]
 		}
 	}
 }
 
 func (m *memory) vitals(device, query string) Vitals {
-	v := m.signs[device]
+	v := m.Signs[device]
 	if v == nil {
 		return Vitals{}
 	}
-	out := Vitals{Sent: v.sent, Uptime: v.uptime, Told: v.told, Engine: v.engine}
-	if all := slices.Sorted(slices.Values(v.took[query])); len(all) > 0 {
+	out := Vitals{Sent: v.Sent, Uptime: v.Uptime, Told: v.Told, Engine: v.Engine}
+	if all := slices.Sorted(slices.Values(v.Took[query])); len(all) > 0 {
 		out.Baseline = time.Duration(all[len(all)/2]) * time.Microsecond
 	}
 	return out

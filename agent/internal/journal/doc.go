@@ -6,4 +6,7 @@
 // canonical form. A torn last frame is what a crash leaves, and is cut off; any other fault is a
 // damaged record, and the journal refuses to open. After a failed write or fsync it refuses to go on:
 // nothing is asked that cannot be recorded.
+//
+// It is bounded by trimming: what the controller has acknowledged may go, and nothing else does. In its place stands a
+// checkpoint, with the end of the chain, the edge of the Merkle tree, and what the guard needs to remember (H-042).
 package journal

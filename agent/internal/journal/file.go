@@ -12,7 +12,8 @@ import (
 
 const (
 	header    = "primum journal 1\n"
-	frameHead = 12 // length, CRC-32C of the length, CRC-32C of the record; all big endian
+	trimmed   = "primum journal 2\n" // a checkpoint stands before the records
+	frameHead = 12                   // length, CRC-32C of the length, CRC-32C of the record; all big endian
 )
 
 // ErrDamaged says that a record inside the journal is not what was written.
@@ -30,12 +31,12 @@ func appendFrame(b, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// scan reads frames from after the header to the end, following the chain. It returns the place after
+// scan reads the frames of records from a place to the end, following the chain. It returns the place after
 // the last whole frame; a torn tail is what stands after it.
-func scan(r io.ReaderAt, size int64, each func(place int64, raw []byte, r evidence.Record)) (end int64, head evidence.Head, err error) {
-	place := int64(len(header))
+func scan(r io.ReaderAt, place, size int64, head evidence.Head, each func(place int64, raw []byte, r evidence.Record)) (end int64, last evidence.Head, err error) {
+	r = &ahead{r: r}
 	for {
-		payload, next, err := readFrame(r, place, size)
+		payload, next, err := readFrame(r, place, size, evidence.MaxRecord)
 		if errors.Is(err, errTorn) {
 			return place, head, nil
 		}
@@ -55,7 +56,7 @@ var errTorn = errors.New("torn frame")
 
 // readFrame reads the frame at place. A frame that reaches beyond the end, or the last one with a
 // wrong checksum, is torn; a wrong checksum before the end is damage.
-func readFrame(r io.ReaderAt, place, size int64) (payload []byte, next int64, err error) {
+func readFrame(r io.ReaderAt, place, size, most int64) (payload []byte, next int64, err error) {
 	if size-place < frameHead {
 		return nil, 0, errTorn
 	}
@@ -65,7 +66,7 @@ func readFrame(r io.ReaderAt, place, size int64) (payload []byte, next int64, er
 	}
 	n := int64(binary.BigEndian.Uint32(head[:]))
 	next = place + frameHead + n
-	if binary.BigEndian.Uint32(head[4:]) != checksum(head[:4]) || n == 0 || n > evidence.MaxRecord {
+	if binary.BigEndian.Uint32(head[4:]) != checksum(head[:4]) || n == 0 || n > most {
 		if allZeroFrom(r, place+frameHead, size) {
 			return nil, 0, errTorn // a crash can leave a head cut short, and zeros
 		}
@@ -102,4 +103,36 @@ func allZeroFrom(r io.ReaderAt, place, size int64) bool {
 		place += n
 	}
 	return true
+}
+
+// ahead reads a file from front to back in large parts.
+type ahead struct {
+	r    io.ReaderAt
+	at   int64
+	have []byte
+}
+
+const readAhead = 1 << 20
+
+// ReadAt implements io.ReaderAt.
+func (a *ahead) ReadAt(b []byte, at int64) (int, error) {
+	if len(b) > readAhead {
+		return a.r.ReadAt(b, at)
+	}
+	if at < a.at || at+int64(len(b)) > a.at+int64(len(a.have)) {
+		if a.have == nil {
+			a.have = make([]byte, readAhead)
+		}
+		n, err := a.r.ReadAt(a.have[:readAhead], at)
+		if err != nil && err != io.EOF {
+			a.have = a.have[:0]
+			return 0, err
+		}
+		a.at, a.have = at, a.have[:n]
+	}
+	n := copy(b, a.have[at-a.at:])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
 }

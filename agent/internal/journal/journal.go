@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,9 @@ import (
 // ErrFailed says that an earlier write failed: the journal takes nothing more until it is opened anew.
 var ErrFailed = errors.New("the journal failed at an earlier write")
 
+// ErrTrimmed says that a record was trimmed: the controller had acknowledged it.
+var ErrTrimmed = errors.New("the record was trimmed after the controller had acknowledged it")
+
 // ErrInUse says that another agent has the journal open.
 var ErrInUse = errors.New("the journal is in use by another agent")
 
@@ -27,11 +31,16 @@ type Journal struct {
 	dir         string
 	incarnation string
 
+	files    sync.RWMutex // held to read while a file may be closed
+	trimming sync.Mutex
+	step     func(string) // told before each step of a trim; for tests
+
 	mu     sync.Mutex
 	f      *os.File // guarded by mu, as is all below
+	base   base     // what stands before the first record
 	head   evidence.Head
 	tree   evidence.Tree
-	places []int64 // place of record i+1
+	places []int64 // of the records in the file
 	end    int64
 	room   int64 // place up to which the disk has given blocks
 	spare  int64 // blocks beyond the end before any new work is taken
@@ -40,11 +49,21 @@ type Journal struct {
 	grown  chan struct{} // closed and replaced when records are added
 }
 
-const fileName = "journal.log"
+// Memory is what a journal is replayed to: first the checkpoint of one that was trimmed, which stands for every
+// record before, then the records in order.
+type Memory interface {
+	Restore(checkpoint []byte) error
+	Replay(evidence.Record)
+}
 
-// Open opens the journal in dir, or begins one. Every record is passed to replay in order. It fails
-// with ErrDamaged, ErrInUse, or what the system says.
-func Open(dir string, now time.Time, replay func(evidence.Record)) (*Journal, error) {
+const (
+	fileName = "journal.log"
+	newName  = "journal.new" // of a trim that is under way, or that a crash has ended
+)
+
+// Open opens the journal in dir, or begins one, and replays it. It fails with ErrDamaged, ErrInUse, or what the
+// memory or the system says.
+func Open(dir string, now time.Time, m Memory) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
@@ -53,16 +72,19 @@ func Open(dir string, now time.Time, replay func(evidence.Record)) (*Journal, er
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	j := &Journal{dir: dir, f: f, grown: make(chan struct{}), spare: reserve}
-	if err := j.load(now, replay); err != nil {
+	j := &Journal{dir: dir, f: f, grown: make(chan struct{}), spare: reserve, step: func(string) {}}
+	if err := j.load(path, now, m); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", path, err), f.Close())
 	}
 	return j, nil
 }
 
-func (j *Journal) load(now time.Time, replay func(evidence.Record)) error {
-	if err := unix.Flock(int(j.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return ErrInUse
+func (j *Journal) load(path string, now time.Time, m Memory) error {
+	if err := lock(j.f, path); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(j.dir, newName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	st, err := j.f.Stat()
 	if err != nil {
@@ -72,23 +94,19 @@ func (j *Journal) load(now time.Time, replay func(evidence.Record)) error {
 		if err := j.start(st.Size()); err != nil {
 			return err
 		}
-	} else {
-		got := make([]byte, len(header))
-		if _, err := j.f.ReadAt(got, 0); err != nil {
-			return err
-		}
-		if string(got) != header {
-			return fmt.Errorf("not a journal: %w", ErrDamaged)
-		}
 	}
 	size := max(st.Size(), int64(len(header)))
-	end, head, err := scan(j.f, size, func(place int64, raw []byte, r evidence.Record) {
+	if j.base, err = readBase(j.f, size, m); err != nil {
+		return err
+	}
+	j.incarnation, j.tree = j.base.Incarnation, j.base.tree
+	end, head, err := scan(j.f, j.base.end, size, j.base.Head, func(place int64, raw []byte, r evidence.Record) {
 		j.places = append(j.places, place)
 		j.tree.Add(raw)
 		if r.Kind == evidence.Begun {
 			j.incarnation = r.Incarnation
 		}
-		replay(r)
+		m.Replay(r)
 	})
 	if err != nil {
 		return err
@@ -117,7 +135,7 @@ func (j *Journal) load(now time.Time, replay func(evidence.Record)) error {
 		return err
 	}
 	j.incarnation = begun.Incarnation
-	replay(j.head.Next(begun))
+	m.Replay(j.head.Next(begun))
 	return nil
 }
 
@@ -217,20 +235,39 @@ func (j *Journal) Grown() <-chan struct{} {
 	return j.grown
 }
 
-// Read returns the canonical bytes of at most n records, and at most octets octets but at least one
-// record, from number seq on.
-func (j *Journal) Read(seq uint64, n, octets int) ([][]byte, error) {
+// Size returns the octets of the journal.
+func (j *Journal) Size() int64 {
 	j.mu.Lock()
-	f, end := j.f, j.end
+	defer j.mu.Unlock()
+	return j.end
+}
+
+// First returns the number of the oldest record that was not trimmed.
+func (j *Journal) First() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.base.Seq + 1
+}
+
+// Read returns the canonical bytes of at most n records, and at most octets octets but at least one
+// record, from number seq on. It fails with ErrTrimmed when that one is not here any more.
+func (j *Journal) Read(seq uint64, n, octets int) ([][]byte, error) {
+	j.files.RLock()
+	defer j.files.RUnlock()
+	j.mu.Lock()
+	f, end, gone := j.f, j.end, j.base.Seq
 	var places []int64
-	if seq >= 1 && seq <= uint64(len(j.places)) {
-		places = j.places[seq-1 : min(uint64(len(j.places)), seq-1+uint64(n))]
+	if i := seq - gone - 1; seq > gone && i < uint64(len(j.places)) {
+		places = j.places[i:min(uint64(len(j.places)), i+uint64(n))]
 	}
 	j.mu.Unlock()
+	if seq <= gone {
+		return nil, fmt.Errorf("read record %d: %w", seq, ErrTrimmed)
+	}
 	var out [][]byte
 	total := 0
 	for _, place := range places {
-		payload, _, err := readFrame(f, place, end)
+		payload, _, err := readFrame(f, place, end, evidence.MaxRecord)
 		if err != nil {
 			return nil, fmt.Errorf("read journal: %w", err)
 		}
@@ -245,6 +282,12 @@ func (j *Journal) Read(seq uint64, n, octets int) ([][]byte, error) {
 
 // Close closes the file. It may be called more than once.
 func (j *Journal) Close() error {
+	j.trimming.Lock()
+	defer j.trimming.Unlock()
+	return j.close()
+}
+
+func (j *Journal) close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
@@ -256,28 +299,30 @@ func (j *Journal) Close() error {
 
 // Retire closes the journal and puts it aside, so that the next Open begins a new incarnation.
 func (j *Journal) Retire(at time.Time) error {
+	j.trimming.Lock() // a trim would put the journal back under its name
+	defer j.trimming.Unlock()
 	aside := filepath.Join(j.dir, fmt.Sprintf("journal-%s.retired", at.UTC().Format("20060102T150405.000Z")))
-	return errors.Join(os.Rename(filepath.Join(j.dir, fileName), aside), syncDir(j.dir), j.Close())
+	return errors.Join(os.Rename(filepath.Join(j.dir, fileName), aside), syncDir(j.dir), j.close())
 }
 
-// ReplayRetired passes every record of the journals that were put aside in dir to replay, oldest journal
+// ReplayRetired replays the journals that were put aside in dir, oldest journal
 // first. A device does not forget that it was asked because its journal was put aside (H-013). It fails
 // with ErrDamaged when one of them is not whole.
-func ReplayRetired(dir string, replay func(evidence.Record)) error {
+func ReplayRetired(dir string, m Memory) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "journal-*.retired"))
 	if err != nil {
 		return fmt.Errorf("look for journals put aside: %w", err)
 	}
 	slices.Sort(paths) // the names are times
 	for _, path := range paths {
-		if err := replayOne(path, replay); err != nil {
+		if err := replayOne(path, m); err != nil {
 			return fmt.Errorf("read journal put aside %s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-func replayOne(path string, replay func(evidence.Record)) (err error) {
+func replayOne(path string, m Memory) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -287,10 +332,10 @@ func replayOne(path string, replay func(evidence.Record)) (err error) {
 	if err != nil {
 		return err
 	}
-	got := make([]byte, len(header))
-	if _, err := f.ReadAt(got, 0); err != nil || string(got) != header {
-		return fmt.Errorf("not a journal: %w", ErrDamaged)
+	b, err := readBase(f, st.Size(), m)
+	if err != nil {
+		return err
 	}
-	_, _, err = scan(f, st.Size(), func(_ int64, _ []byte, r evidence.Record) { replay(r) })
+	_, _, err = scan(f, b.end, st.Size(), b.Head, func(_ int64, _ []byte, r evidence.Record) { m.Replay(r) })
 	return err
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,28 +22,39 @@ func (j *Journal) makeRoom() error {
 	if j.room-j.end >= j.spare {
 		return nil
 	}
-	want := 2 * j.spare
-	err := unix.Fallocate(int(j.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.end, want)
-	if errors.Is(err, unix.ENOSPC) {
-		want = j.spare
-		err = unix.Fallocate(int(j.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.end, want)
-	}
+	room, err := roomBeyond(j.f, j.end, j.spare)
 	switch {
 	case err == nil:
-		j.room = j.end + want
+		j.room = room
 		return nil
-	case errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS):
-		var st unix.Statfs_t
-		if err := unix.Fstatfs(int(j.f.Fd()), &st); err != nil {
-			return fmt.Errorf("look for room: %w", err)
-		}
-		if int64(st.Bavail)*int64(st.Bsize) >= want {
-			return nil
-		}
-		return ErrFull
 	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
 		return ErrFull
 	}
 	j.failed = fmt.Errorf("%w: make room: %w", ErrFailed, err)
 	return j.failed
+}
+
+// roomBeyond has the disk give spare octets beyond the end of a file, or twice as many, and returns the place up to which it
+// has. Where it only knows that there is space, that is 0.
+func roomBeyond(f *os.File, end, spare int64) (int64, error) {
+	want := 2 * spare
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, end, want)
+	if errors.Is(err, unix.ENOSPC) {
+		want = spare
+		err = unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, end, want)
+	}
+	if err == nil {
+		return end + want, nil
+	}
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+		return 0, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("look for room: %w", err)
+	}
+	if int64(st.Bavail)*int64(st.Bsize) < want {
+		return 0, unix.ENOSPC
+	}
+	return 0, nil
 }

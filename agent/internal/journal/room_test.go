@@ -117,3 +117,54 @@ func TestAFullDiskTakesNoNewWorkAndKeepsEveryOutcome(t *testing.T) {
 		t.Errorf("new work with space again: %v", err)
 	}
 }
+
+// A trim needs room for what stays and for the end of what is under way. Without it nothing is lost, and with it the
+// trim is made.
+func TestAFullDiskLeavesAJournalUntrimmedAndWhole(t *testing.T) {
+	disk := smallDisk(t)
+	if disk == "" {
+		return
+	}
+	dir := filepath.Join(disk, "journal")
+	j, _ := open(t, dir)
+	j.spare = 1 << 20
+	add(t, j, 2000)
+	ballast := filepath.Join(disk, "ballast")
+	fill(t, ballast)
+	before, room, size := j.Head(), j.room, j.Size()
+	if err := j.Trim(1000, &told{}); !errors.Is(err, ErrFull) {
+		t.Fatalf("a trim on a full disk: %v", err)
+	}
+	if j.Head() != before || j.room != room || j.Size() != size || j.First() != 1 || j.Failed() != nil {
+		t.Errorf("after it: head %v, size %d, first %d, %v", j.Head(), j.Size(), j.First(), j.Failed())
+	}
+	if _, err := os.Stat(filepath.Join(dir, newName)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the new file still takes space: %v", err)
+	}
+	if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Outcome, Permit: "p", Result: &evidence.Result{State: evidence.Answered}}); err != nil {
+		t.Errorf("what is under way: %v", err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Trim(1000, &told{}); err != nil {
+		t.Fatalf("with space again: %v", err)
+	}
+	if j.room-j.end < j.spare {
+		t.Errorf("%d octets of room are left after a trim; work under way counts on %d", j.room-j.end, j.spare)
+	}
+	fill(t, ballast)
+	for range 100 {
+		if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Outcome, Permit: "p", Result: &evidence.Result{State: evidence.Answered, Detail: strings.Repeat("x", 5000)}}); err != nil {
+			t.Fatalf("an outcome after a trim, on a full disk: %v", err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, seen := open(t, dir)
+	defer again.Close()
+	if want := 1 + 2000 + 1 + 100; len(seen) != want {
+		t.Errorf("%d records after the restart, want %d", len(seen), want)
+	}
+}

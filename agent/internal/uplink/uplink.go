@@ -22,7 +22,7 @@ import (
 	controlv1 "primum/proto/control/v1"
 )
 
-// Local is the agent behind the stream. Its methods are called one at a time, except Records, Head and Busy.
+// Local is the agent behind the stream. Its methods are called one at a time, except Records, First, Head and Busy.
 type Local interface {
 	Hello() *controlv1.Hello
 	Begin(epoch uint64) (lsn uint64, err error)
@@ -41,6 +41,10 @@ type Local interface {
 	Busy() bool
 	Grown() <-chan struct{}
 	Records(from uint64) ([][]byte, error)
+	// First is the oldest record that is still here.
+	First() uint64
+	// Acknowledged is told up to which record the controller has stored them all.
+	Acknowledged(seq uint64)
 	Incarnation() []byte
 	// Head returns the newest signed head, how many records it covers, and what is closed when there is a newer one.
 	Head() (note []byte, size uint64, newer <-chan struct{})
@@ -58,6 +62,10 @@ type Config struct {
 
 // ErrReset says that the controller does not know this journal; the agent begins a new one.
 var ErrReset = errors.New("the controller asks for a new journal")
+
+// ErrLost says that the controller lacks records which it had acknowledged. There is no session then, and so no lease: nothing
+// is asked (CONTROL-PLANE 4.7).
+var ErrLost = errors.New("the controller has lost records of this agent")
 
 // Run connects until ctx ends, or the controller asks for a reset (ErrReset).
 func Run(ctx context.Context, cfg Config, local Local) error {
@@ -122,7 +130,6 @@ type link struct {
 	local   Local
 	out     chan *controlv1.AgentMessage // from reader to writer
 	beatNow chan struct{}
-	acked   chan uint64
 	sentAt  map[uint64]time.Duration
 	beats   chan beat
 	next    uint64 // next record to hand over
@@ -147,12 +154,16 @@ func (s *link) welcome(stream grpc.BidiStreamingClient[controlv1.AgentMessage, c
 	if w.GetReset_() {
 		return ErrReset
 	}
+	if first := s.local.First(); w.GetRecordHwm()+1 < first {
+		return fmt.Errorf("%w: it has the records up to %d, and the oldest one here is %d. The ones between were acknowledged and trimmed; "+
+			"the controller has lost them, as after a restore from an old backup. Restore a newer one, or have this agent enrolled anew", ErrLost, w.GetRecordHwm(), first)
+	}
 	lsn, err := s.local.Begin(w.GetSessionEpoch())
 	if err != nil {
 		return err
 	}
 	s.next = w.GetRecordHwm() + 1
-	s.acked = make(chan uint64, 64)
+	s.local.Acknowledged(w.GetRecordHwm())
 	s.beats = make(chan beat, 64)
 	ack := &controlv1.EpochAck{SessionEpoch: w.GetSessionEpoch(), JournalLsn: lsn}
 	return stream.Send(&controlv1.AgentMessage{Kind: &controlv1.AgentMessage_EpochAck{EpochAck: ack}})
@@ -266,6 +277,8 @@ func (s *link) read(ctx context.Context, stream grpc.BidiStreamingClient[control
 		switch k := m.GetKind().(type) {
 		case *controlv1.ControllerMessage_Lease:
 			s.lease(k.Lease)
+		case *controlv1.ControllerMessage_RecordAck:
+			s.local.Acknowledged(k.RecordAck.GetHwm())
 		case *controlv1.ControllerMessage_HoldState:
 			if s.local.Holds(k.HoldState) {
 				ack := &controlv1.HoldAck{Version: k.HoldState.GetVersion()}

@@ -37,6 +37,9 @@ type agent struct {
 	busy     bool
 	released [][]byte
 	leases   int
+	first    uint64
+	acked    uint64
+	begun    int
 	down     int
 }
 
@@ -46,8 +49,11 @@ func (a *agent) set(f func()) {
 	f()
 }
 
-func (a *agent) Hello() *controlv1.Hello         { return &controlv1.Hello{Incarnation: make([]byte, 16)} }
-func (a *agent) Begin(uint64) (uint64, error)    { return 1, nil }
+func (a *agent) Hello() *controlv1.Hello { return &controlv1.Hello{Incarnation: make([]byte, 16)} }
+func (a *agent) Begin(uint64) (uint64, error) {
+	a.set(func() { a.begun++ })
+	return 1, nil
+}
 func (a *agent) Reset() error                    { return nil }
 func (a *agent) Holds(*controlv1.HoldState) bool { return true }
 func (a *agent) Release(b []byte) (string, string) {
@@ -72,6 +78,8 @@ func (a *agent) Busy() bool {
 }
 func (a *agent) Grown() <-chan struct{}                  { return nil }
 func (a *agent) Records(uint64) ([][]byte, error)        { return nil, nil }
+func (a *agent) First() uint64                           { return max(1, a.first) }
+func (a *agent) Acknowledged(seq uint64)                 { a.set(func() { a.acked = max(a.acked, seq) }) }
 func (a *agent) Incarnation() []byte                     { return make([]byte, 16) }
 func (a *agent) Head() ([]byte, uint64, <-chan struct{}) { return nil, 0, nil }
 
@@ -203,4 +211,51 @@ func TestAResetIsTold(t *testing.T) {
 	if !errors.Is(err, ErrReset) {
 		t.Errorf("%v", err)
 	}
+}
+
+// H-042: a controller that lacks records which it had acknowledged, and which were trimmed, gets no session: no lease, no
+// question.
+func TestAControllerThatHasLostTrimmedRecordsGetsNoSession(t *testing.T) {
+	for stored, begun := range map[uint64]int{39: 0, 40: 1, 100: 1} {
+		local := &agent{first: 41}
+		err := session(t.Context(), Config{Address: scripted(t, func(w wire) error {
+			if err := w.Send(&down{Kind: &controlv1.ControllerMessage_Welcome{Welcome: &controlv1.Welcome{SessionEpoch: 4, RecordHwm: stored}}}); err != nil {
+				return err
+			}
+			if _, err := w.Recv(); err != nil {
+				return err
+			}
+			return w.Send(&down{Kind: &controlv1.ControllerMessage_RecordAck{RecordAck: &controlv1.RecordAck{Hwm: stored + 5}}})
+		}), Boot: func() time.Duration { return 0 }, Log: slog.New(slog.DiscardHandler),
+			Creds: func() (credentials.TransportCredentials, error) { return insecure.NewCredentials(), nil }}, local)
+		if local.begun != begun || errors.Is(err, ErrLost) != (begun == 0) || local.leases != 0 {
+			t.Errorf("the controller has %d: %d sessions, %v", stored, local.begun, err)
+		}
+		if begun == 0 && (local.acked != 0 || !strings.Contains(err.Error(), "up to 39") || !strings.Contains(err.Error(), "oldest one here is 41")) {
+			t.Errorf("the controller has %d, acknowledged %d: %v", stored, local.acked, err)
+		}
+		if begun == 1 && local.acked != stored+5 {
+			t.Errorf("the controller has acknowledged %d, the agent heard %d", stored+5, local.acked)
+		}
+	}
+}
+
+// scripted serves one session by a script, and returns its address.
+func scripted(t *testing.T, script func(wire) error) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	controlv1.RegisterAgentServiceServer(s, &controller{script: func(w wire) error {
+		if m, err := w.Recv(); err != nil || m.GetHello() == nil {
+			t.Errorf("it does not begin with Hello: %v %v", m, err)
+		}
+		return script(w)
+	}})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() { s.Stop(); <-served })
+	return l.Addr().String()
 }
