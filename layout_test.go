@@ -56,6 +56,7 @@ func rules() []rule {
 		{"primum/plugins/manifest", []string{"primum/agent", "primum/controller", "primum/safetylists", "primum/proto"}, []string{"net", "os"}},
 		{"primum/plugins/cmd/...", []string{"primum/agent", "primum/controller", "primum/safetylists", "primum/plugins/lab"}, []string{"net"}},
 		{"primum/plugins/lab/...", []string{"primum/agent", "primum/controller", "primum/plugins/sdk"}, nil},
+		{"primum/plugins/lab/relay", []string{"primum/agent", "primum/controller", "primum/plugins/sdk", "primum/safetylists", "primum/proto"}, nil},
 		{"primum/agent/...", []string{"primum/controller", "primum/plugins/snmp", "primum/plugins/dicom", "primum/plugins/hl7", "primum/plugins/lab", "database/sql"}, nil},
 		{"primum/agent/internal/uplink", nil, []string{"primum/agent/internal/guard", "primum/agent/internal/wire"}},
 		{"primum/agent/internal/trust", nil, []string{"primum/agent/internal/wire"}},
