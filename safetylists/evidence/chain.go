@@ -27,10 +27,19 @@ func (h Head) Follow(b []byte) (Record, Head, error) {
 	if err != nil {
 		return Record{}, h, fmt.Errorf("record after %d: %w", h.Seq, err)
 	}
-	if r.Seq != h.Seq+1 || r.Prev != h.Hash {
-		return Record{}, h, fmt.Errorf("record %d after %d: %w", r.Seq, h.Seq, ErrBroken)
+	next, err := h.Link(r, hash)
+	if err != nil {
+		return Record{}, h, err
 	}
-	return r, Head{r.Seq, hash}, nil
+	return r, next, nil
+}
+
+// Link is Follow for a record that was read already, with the hash of its bytes.
+func (h Head) Link(r Record, hash Hash) (Head, error) {
+	if r.Seq != h.Seq+1 || r.Prev != h.Hash {
+		return h, fmt.Errorf("record %d after %d: %w", r.Seq, h.Seq, ErrBroken)
+	}
+	return Head{r.Seq, hash}, nil
 }
 
 // Verify follows a whole chain from a head and returns the last head.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"runtime"
+	"sync"
 
 	"primum/safetylists/evidence"
 )
@@ -32,23 +34,62 @@ func appendFrame(b, payload []byte) []byte {
 }
 
 // scan reads the frames of records from a place to the end, following the chain. It returns the place after
-// the last whole frame; a torn tail is what stands after it.
+// the last whole frame; a torn tail is what stands after it. Checksum and chain show that a record is what Append wrote; to
+// read it is most of the time that an agent takes to start, so that all processors do it.
 func scan(r io.ReaderAt, place, size int64, head evidence.Head, each func(place int64, raw []byte, r evidence.Record)) (end int64, last evidence.Head, err error) {
 	r = &ahead{r: r}
 	for {
-		payload, next, err := readFrame(r, place, size, evidence.MaxRecord)
-		if errors.Is(err, errTorn) {
+		var part []frame
+		var ends error
+		for len(part) < scanPart && ends == nil {
+			payload, next, err := readFrame(r, place, size, evidence.MaxRecord)
+			if ends = err; err == nil {
+				part = append(part, frame{place: place, raw: payload})
+				place = next
+			}
+		}
+		decode(part)
+		for _, f := range part {
+			if f.err == nil {
+				head, f.err = head.Link(f.record, f.hash)
+			}
+			if f.err != nil {
+				return f.place, head, fmt.Errorf("record at octet %d: %w: %w", f.place, ErrDamaged, f.err)
+			}
+			each(f.place, f.raw, f.record)
+		}
+		switch {
+		case errors.Is(ends, errTorn):
 			return place, head, nil
+		case ends != nil:
+			return place, head, ends
 		}
-		if err != nil {
-			return place, head, err
-		}
-		rec, newHead, err := head.Follow(payload)
-		if err != nil {
-			return place, head, fmt.Errorf("record at octet %d: %w: %w", place, ErrDamaged, err)
-		}
-		each(place, payload, rec)
-		head, place = newHead, next
+	}
+}
+
+// scanPart is how many frames are read at a time: a few MiB at most of what an agent writes.
+const scanPart = 2048
+
+// frame is one record on its way from the file.
+type frame struct {
+	place  int64
+	raw    []byte
+	record evidence.Record
+	hash   evidence.Hash
+	err    error
+}
+
+func decode(part []frame) {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	n := runtime.GOMAXPROCS(0)
+	for w := range n {
+		workers.Go(func() {
+			for i := w; i < len(part); i += n {
+				f := &part[i]
+				f.record, f.hash, f.err = evidence.Reread(f.raw)
+			}
+		})
 	}
 }
 
