@@ -307,7 +307,7 @@ func TestAFloodIsABreach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJudge(cfg, testCommunity, &approvedTime{})
+	j := newJudge(cfg, testCommunity, &approvedTime{}, newCrowd())
 	for range maxMessages + 5 {
 		j.datagram(time.Now(), "", []byte("x"))
 	}

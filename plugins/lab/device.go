@@ -30,12 +30,12 @@ type listener struct {
 }
 
 // open binds the services of a device; a nil device comes with the error.
-func open(ctx context.Context, cfg DeviceConfig, community string, approved *approvedTime) (*Device, error) {
+func open(ctx context.Context, cfg DeviceConfig, community string, approved *approvedTime, crowd *crowd) (*Device, error) {
 	cfg, addr, err := cfg.settled()
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{cfg: cfg, judge: newJudge(cfg, community, approved), started: time.Now()}
+	d := &Device{cfg: cfg, judge: newJudge(cfg, community, approved, crowd), started: time.Now()}
 	if err := d.bind(ctx, addr); err != nil {
 		return nil, errors.Join(fmt.Errorf("bind %s: %w", cfg.Tag, err), d.unbind())
 	}

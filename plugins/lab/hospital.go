@@ -13,6 +13,7 @@ type Hospital struct {
 	name      string
 	community string
 	approved  *approvedTime
+	crowd     *crowd
 	devices   []*Device
 	stop      context.CancelFunc
 }
@@ -27,14 +28,14 @@ func Start(ctx context.Context, cfg Config) (*Hospital, error) {
 		return nil, errors.New("read community: over 32 characters")
 	}
 	inner, stop := context.WithCancel(ctx)
-	h := &Hospital{name: cfg.Name, community: cfg.Community, approved: &approvedTime{}, stop: stop}
+	h := &Hospital{name: cfg.Name, community: cfg.Community, approved: &approvedTime{}, crowd: newCrowd(), stop: stop}
 	tags := map[string]bool{}
 	for _, c := range cfg.Devices {
 		if tags[c.Tag] {
 			return nil, errors.Join(fmt.Errorf("read hospital: asset tag %s stands twice", c.Tag), h.Close())
 		}
 		tags[c.Tag] = true
-		d, err := open(inner, c, cfg.Community, h.approved)
+		d, err := open(inner, c, cfg.Community, h.approved, h.crowd)
 		if err != nil {
 			return nil, errors.Join(err, h.Close())
 		}
@@ -103,5 +104,6 @@ func (h *Hospital) Report() Report {
 	for _, d := range h.devices {
 		r.add(d.Report())
 	}
+	r.Crowd = h.crowd.report()
 	return r
 }

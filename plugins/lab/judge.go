@@ -17,6 +17,7 @@ type judge struct {
 	cfg       DeviceConfig
 	community string
 	approved  *approvedTime
+	crowd     *crowd
 	broken    chan struct{} // closed when the device breaks for ever
 
 	mu       sync.Mutex // guards everything below
@@ -42,9 +43,9 @@ type Entry struct {
 	Note  string `json:"note,omitempty"`
 }
 
-func newJudge(cfg DeviceConfig, community string, approved *approvedTime) *judge {
+func newJudge(cfg DeviceConfig, community string, approved *approvedTime, crowd *crowd) *judge {
 	return &judge{
-		cfg: cfg, community: community, approved: approved,
+		cfg: cfg, community: community, approved: approved, crowd: crowd,
 		broken:   make(chan struct{}),
 		controls: map[string]bool{},
 		report: DeviceReport{
@@ -121,6 +122,7 @@ func (j *judge) touch(at time.Time, tcp bool) {
 func (j *judge) received(at time.Time, service, from string, raw []byte) {
 	j.report.Messages++
 	j.report.Octets += len(raw)
+	j.crowd.arrived(at, j.cfg)
 	switch {
 	case j.report.Messages <= maxMessages:
 		j.write(Entry{At: at, Service: service, From: from, Event: "received", Hex: hex.EncodeToString(raw)})
@@ -245,6 +247,7 @@ func (j *judge) connected(at time.Time, service, from string, forbidden bool) *v
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.report.Connections++
+	j.crowd.arrived(at, j.cfg)
 	j.write(Entry{At: at, Service: service, From: from, Event: "connected"})
 	v := &visit{j: j, service: service, from: from, forbidden: forbidden || j.cfg.Nothing}
 	v.may = j.begin(at, service, true, forbidden)
@@ -297,6 +300,7 @@ func (v *visit) hungUp(at time.Time, reset bool, b *breach) {
 	j := v.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.crowd.arrived(at, j.cfg)
 	broken := j.report.Broken
 	if reset {
 		j.write(Entry{At: at, Service: v.service, From: v.from, Event: "reset"})

@@ -12,6 +12,8 @@ type Report struct {
 	Hospital string         `json:"hospital"`
 	Devices  []DeviceReport `json:"devices"`
 	Totals   Totals         `json:"totals"`
+	// Crowd is the fullest windows of the whole run.
+	Crowd []CrowdReport `json:"crowd,omitempty"`
 }
 
 // Totals are the sums over all devices.
@@ -112,6 +114,9 @@ func (r Report) WriteTable(w io.Writer) error {
 			d.Conversations, d.Messages, d.Octets, d.Answered, d.UnapprovedBytes, broken, strings.Join(words, "; "))
 	}
 	fmt.Fprintf(t, "\n%s\n", r.Totals)
+	if words := crowded(r.Crowd); words != "" {
+		fmt.Fprintf(t, "fullest second: %s\n", words)
+	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

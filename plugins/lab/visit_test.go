@@ -53,8 +53,14 @@ func TestACarefulVisitorHarmsNobody(t *testing.T) {
 		}},
 		Totals: Totals{Conversations: 3, Messages: 5},
 	}
-	if diff := cmp.Diff(want, h.Report()); diff != "" {
+	got := h.Report()
+	crowd := got.Crowd
+	got.Crowd = nil
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if len(crowd) != 12 || crowd[11] != (CrowdReport{Scale: "hospital", Window: time.Minute, Most: 9}) { // five messages, two connections, two ends
+		t.Errorf("the crowd is %v", crowd)
 	}
 	if !h.Report().Clean() {
 		t.Error("the report is not clean")
@@ -172,7 +178,7 @@ func piped(t *testing.T, cfg DeviceConfig) (*judge, net.Conn, <-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJudge(cfg, testCommunity, &approvedTime{})
+	j := newJudge(cfg, testCommunity, &approvedTime{}, newCrowd())
 	near, far := net.Pipe()
 	c := &call{j: j, v: j.connected(time.Now(), "dicom", "pipe", false), conn: far,
 		lang: &association{cfg: cfg.DICOM, does: cfg.Behaviour}}
@@ -257,7 +263,7 @@ func TestGapsAreCountedFromTheLastOctet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			j := newJudge(cfg, testCommunity, &approvedTime{})
+			j := newJudge(cfg, testCommunity, &approvedTime{}, newCrowd())
 			if c.tcp {
 				v := j.connected(from.Add(-3*time.Second), "dicom", "", false)
 				v.message(from, []byte(goldenRelease), 1, nil, nil, true)

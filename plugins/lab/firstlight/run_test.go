@@ -74,21 +74,20 @@ func TestFromTheControllerNothingReachesADeviceWithoutApprovalOrUnderAHold(t *te
 	}
 }
 
-// ward is a hospital of one slow model, so that a run lasts longer than many lives of an agent.
-func ward(units int) string {
-	var b strings.Builder
-	b.WriteString(`hospital: ward
-models:
-  vela-3:
+// vela is the model of the demo hospital's monitors.
+const vela = `  vela-3:
     manufacturer: Aldane Medical
     model: Vela 3
     version: "3.2.1"
     clinical_use: monitoring
     risk_class: other
-    behaviour: {delay: 400ms}
     snmp: {port: 10161, descr: "Aldane Medical Vela 3 patient monitor, software 3.2.1", object_id: 1.3.6.1.4.1.99991.1.3, uptime: 211h17m}
-units:
-`)
+`
+
+// ward is a hospital of one slow model, so that a run lasts longer than many lives of an agent.
+func ward(units int) string {
+	var b strings.Builder
+	b.WriteString("hospital: ward\nmodels:\n" + vela + "    behaviour: {delay: 400ms}\nunits:\n")
 	for i := range units {
 		fmt.Fprintf(&b, "  - {of: vela-3, tag: 20-%04d, serial: S%d, mac: \"02:a1:d0:01:%02x:%02x\", address: 127.43.%d.%d, hostname: h%d, department: Ward, location: \"bed %d\", owner: Clinical engineering, fragile: true}\n",
 			i, i, i/200, i%200, i/200, 1+i%200, i, i)

@@ -242,20 +242,26 @@ func openIn(t *testing.T, hospital string, agent ...string) *site {
 	s.startController("127.0.0.1:0", "127.0.0.1:0")
 	s.there("controller/admin.token")
 	s.primum("list", "publish", s.path("list"))
-	s.primum("agents", "token", "demo", "--to", s.path("token"))
-	control, err := os.ReadFile(s.path("controller/control.address"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, complaints, code := s.try("primum-agent", "", "enroll", "--data", s.path("agent"), "--controller", strings.TrimSpace(string(control)),
-		"--authority", s.path("controller/authority.crt"), "--list-root", s.path("list/metadata/1.root.json"), "--token-file", s.path("token")); code != 0 {
-		t.Fatalf("enrol: %s%s", out, complaints)
-	}
+	s.enroll("demo", "agent")
 	s.startAgent()
 	s.connected()
 	s.primum("secret", "set", "--agent", "demo", "--any", "--file", s.path("lab/community"))
 	s.primum("devices", "import", s.path("lab/inventory.csv"))
 	return s
+}
+
+// enroll enrols an agent of a name, with a data directory of its own.
+func (s *site) enroll(name, dir string) {
+	s.t.Helper()
+	s.primum("agents", "token", name, "--to", s.path(dir+".token"))
+	control, err := os.ReadFile(s.path("controller/control.address"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if out, complaints, code := s.try("primum-agent", "", "enroll", "--data", s.path(dir), "--controller", strings.TrimSpace(string(control)),
+		"--authority", s.path("controller/authority.crt"), "--list-root", s.path("list/metadata/1.root.json"), "--token-file", s.path(dir+".token")); code != 0 {
+		s.t.Fatalf("enrol: %s%s", out, complaints)
+	}
 }
 
 // between returns what stands between two marks.
