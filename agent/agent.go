@@ -191,7 +191,7 @@ func (a *Agent) serve(ctx context.Context) error {
 
 // past is a guard that remembers the journals that were put aside.
 func (a *Agent) past() (*guard.Guard, error) {
-	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.places.Prove,
+	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.prove,
 		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
 	if err := journal.ReplayRetired(a.journalDir(), g); err != nil {
@@ -227,6 +227,15 @@ func (a *Agent) openJournal() error {
 		g.Note(out)
 	}
 	return nil
+}
+
+// prove holds the address of a device against what the agent sees and what the site's policy takes beside it.
+func (a *Agent) prove(d list.Device, at time.Time) *list.Refusal {
+	also := list.AddressProof("")
+	if r, _ := a.trust.Current(); r != nil {
+		also = r.List.Site().AddressProof
+	}
+	return a.places.Prove(d, also, at)
 }
 
 // reset puts the journal aside, because the controller does not know it. The new guard reads it all the

@@ -187,7 +187,7 @@ func refusal(order string, ordinal uint32, device string, r *list.Refusal, at ti
 		state = evidence.Stopped
 	}
 	return evidence.Record{At: at, Kind: evidence.Outcome, Order: order, Ordinal: ordinal, Device: device,
-		Result: &evidence.Result{State: state, Reason: r.Reason, Detail: r.Detail}}
+		Result: &evidence.Result{State: state, Reason: r.Reason, Detail: r.Detail, Seen: r.Seen}}
 }
 
 func (l *local) Cancel(order string) {

@@ -15,8 +15,9 @@ import (
 	"primum/safetylists/frame"
 )
 
-// S3, G6: four scalars of a real snmpd, in exactly one request and one reply.
-func TestRealSnmpdIsAskedOnceAndAnswersOnce(t *testing.T) {
+// snmpdV2c starts a real snmpd that is the device of the papers.
+func snmpdV2c(t *testing.T) {
+	t.Helper()
 	conf := filepath.Join(t.TempDir(), "snmpd.conf")
 	text := "rocommunity " + community + " 127.0.0.1\nsysDescr Testmaker Testmodel software 1.0\nsysName ward7\n"
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
@@ -25,6 +26,11 @@ func TestRealSnmpdIsAskedOnceAndAnswersOnce(t *testing.T) {
 	cmd := exec.Command("snmpd", "-f", "-Lo", "-C", "-c", conf, "udp:127.0.0.1:10161")
 	cmd.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+t.TempDir(), "MIBS=")
 	startAndAwait(t, cmd, "NET-SNMP version")
+}
+
+// S3, G6: four scalars of a real snmpd, in exactly one request and one reply.
+func TestRealSnmpdIsAskedOnceAndAnswersOnce(t *testing.T) {
+	snmpdV2c(t)
 	wire := startCapture(t, "udp port 10161 or icmp")
 	p := papertest.Make(t, time.Now(), papertest.Options{})
 	h := newAgent(t, p, nil)

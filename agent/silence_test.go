@@ -81,6 +81,14 @@ func TestNothingIsSentWhenOneLockSaysNo(t *testing.T) {
 				h.t.Fatal(err)
 			}
 		}, want: list.AddressUnproven},
+		"address that a person attests, and the site takes nobody's word": {options: papertest.Options{Device: fixed}, before: unleased, want: list.AddressUnproven},
+		"address that was attested until yesterday": {options: papertest.Options{Site: "address_proof: attested\n", Device: func(d *list.Device) {
+			fixed(d)
+			d.Fixed.Until = time.Now().UTC().Add(-time.Second).Truncate(time.Second)
+		}}, before: unleased, want: list.AddressUnproven},
+		"address that a person attests, and another's lease": {options: papertest.Options{Site: "address_proof: attested\n", Device: fixed}, before: func(h *testAgent) {
+			rewrite(h, "02:00:00:00:00:01", "02:00:00:00:00:99")
+		}, want: list.AddressMoved},
 		"lease file that is stale": {before: func(h *testAgent) {
 			old := time.Now().Add(-6 * time.Minute)
 			if err := os.Chtimes(h.places.Leases.Path, old, old); err != nil {

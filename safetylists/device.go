@@ -65,15 +65,16 @@ type OutOfUse struct {
 // Device is what is known of one physical unit at the moment of a decision. The zero value knows
 // nothing and is refused every question.
 type Device struct {
-	ID       string     `json:"id"`              // asset tag, the key of the CMMS
-	Name     string     `json:"name"`            // for people: maker, model
-	Place    string     `json:"place,omitempty"` // department and location
-	Class    Class      `json:"class"`
-	MAC      string     `json:"mac,omitempty"` // lower case, colons
-	Address  netip.Addr `json:"address"`
-	Claims   []Claim    `json:"claims"`
-	OutOfUse *OutOfUse  `json:"out_of_use,omitempty"`
-	Options  []string   `json:"options,omitempty"` // licensed options that somebody has confirmed at the device
+	ID       string        `json:"id"`              // asset tag, the key of the CMMS
+	Name     string        `json:"name"`            // for people: maker, model
+	Place    string        `json:"place,omitempty"` // department and location
+	Class    Class         `json:"class"`
+	MAC      string        `json:"mac,omitempty"` // lower case, colons
+	Address  netip.Addr    `json:"address"`
+	Claims   []Claim       `json:"claims"`
+	OutOfUse *OutOfUse     `json:"out_of_use,omitempty"`
+	Fixed    *FixedAddress `json:"fixed_address,omitempty"`
+	Options  []string      `json:"options,omitempty"` // licensed options that somebody has confirmed at the device
 
 	Endpoints
 }

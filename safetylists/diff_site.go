@@ -54,6 +54,13 @@ func diffSites(before, after *List) []Change {
 		}
 		add(siteFile, sense, "the watch of a wave was %s, is %s", was.Watch(), is.Watch())
 	}
+	if was.AddressProof != is.AddressProof {
+		sense := Wider
+		if is.AddressProof == "" {
+			sense = Narrower
+		}
+		add(siteFile, sense, "what proves an address beside leases and neighbours was %s, is %s", nothing(string(was.AddressProof)), nothing(string(is.AddressProof)))
+	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(was.Approvers)), slices.Collect(maps.Keys(is.Approvers)))))) {
 		old, now := was.Approvers[name], is.Approvers[name]
 		switch {

@@ -74,6 +74,8 @@ func TestDiffSaysWhatASiteAllowsThatItDidNot(t *testing.T) {
 		{"more signatures", site(), site(func(s *Site) { s.MinApprovers = 2 }), []Change{{"site file", Narrower, "signatures that a plan needs were 1, are 2"}}},
 		{"a longer watch", site(), site(func(s *Site) { s.WaveWatch = 2 * time.Hour }), []Change{{"site file", Narrower, "the watch of a wave was 1h0m0s, is 2h0m0s"}}},
 		{"a shorter watch", site(), site(func(s *Site) { s.WaveWatch = 20 * time.Minute }), []Change{{"site file", Wider, "the watch of a wave was 1h0m0s, is 20m0s"}}},
+		{"a word about an address counts", site(), site(func(s *Site) { s.AddressProof = Attested }), []Change{{"site file", Wider, "what proves an address beside leases and neighbours was nothing, is attested"}}},
+		{"it counts no longer", site(func(s *Site) { s.AddressProof = Attested }), site(), []Change{{"site file", Narrower, "what proves an address beside leases and neighbours was attested, is nothing"}}},
 		{"another person, another key", site(func(s *Site) { s.Approvers["C"] = key }), site(func(s *Site) { s.Approvers = map[string][]byte{"A": other, "B": key} }), []Change{
 			{"site file", Wider, "A signs plans with another key"}, {"site file", Wider, "B may sign plans now"}, {"site file", Narrower, "C may no longer sign plans"}}},
 		{"other tightenings", site(func(s *Site) { s.Tighten = []Tightening{{"", nil, Limits{Rest: 48 * time.Hour}}} }),

@@ -35,6 +35,7 @@ type Site struct {
 	SignOffs     []SignOff
 	Statements   []*Statement // its own: deny, forbid_port, note, and allow with two persons' signatures
 	Tighten      []Tightening
+	AddressProof AddressProof
 	WaveWatch    time.Duration // see [Site.Watch]; 0: the default of the policy
 }
 

@@ -106,7 +106,7 @@ func catalogue() map[Reason]Words {
 		DeviceBusy:         {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
 		Quarantined:        {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device, and clear it with primum devices clear."},
 		AddressUnproven:    {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
-		AddressMoved:       {notAsked, "The address now belongs to something else.", "Find the device and correct its address in the inventory."},
+		AddressMoved:       {notAsked, "The address no longer belongs to this device.", "Find the device and correct its address in the inventory."},
 		AddressOutside:     {notAsked, "The address is not one that this agent may reach.", "Check the address in the inventory and the policy of the agent."},
 		SourceNotPermitted: {notAsked, "The allowance names the addresses that may ask this device, and the agent has another one.", "Have it asked by the agent that the allowance names, or ask the manufacturer."},
 		NoSecret:           {notAsked, "The agent has no credential for this device: a read community, or a user for SNMP version 3.", "Set it with primum secret set."},
@@ -144,10 +144,11 @@ func (r Reason) Words() Words {
 type Refusal struct {
 	Reason Reason `json:"reason"`
 	Detail string `json:"detail,omitempty"` // what in particular, for a person
+	Seen   string `json:"seen,omitempty"`   // AddressMoved: the address at which the device's own network card is now, if that is known
 }
 
 // Refuse returns a refusal.
-func Refuse(r Reason, detail string) *Refusal { return &Refusal{r, detail} }
+func Refuse(r Reason, detail string) *Refusal { return &Refusal{Reason: r, Detail: detail} }
 
 // String is the words of the code with the detail.
 func (r Refusal) String() string {

@@ -19,6 +19,7 @@ type siteSpec struct {
 	Policy       Policy          `yaml:"policy"`
 	MinApprovers int             `yaml:"min_approvers"`
 	WaveWatch    string          `yaml:"wave_watch,omitempty"` // how long each wave of a new question is watched before the next
+	AddressProof AddressProof    `yaml:"address_proof,omitempty"`
 	Approvers    []approverSpec  `yaml:"approvers"`
 	SignOffs     []signOffSpec   `yaml:"sign_offs"`
 	Tighten      []tightenSpec   `yaml:"tighten,omitempty"`
@@ -68,6 +69,9 @@ func LoadSite(text []byte, files []*File) (Site, error) {
 	s := Site{Name: spec.Name, Facility: spec.Facility, Policy: spec.Policy, MinApprovers: spec.MinApprovers, Approvers: map[string][]byte{}}
 	var err error
 	if s.WaveWatch, err = spec.watch(); err != nil {
+		return Site{}, err
+	}
+	if s.AddressProof, err = spec.AddressProof.parse(); err != nil {
 		return Site{}, err
 	}
 	keys := map[string]string{}

@@ -106,6 +106,7 @@ type Result struct {
 	State      State       `json:"state"`
 	Reason     list.Reason `json:"reason,omitempty"` // Refused, Stopped, Incident
 	Detail     string      `json:"detail,omitempty"`
+	Seen       string      `json:"seen,omitempty"` // ADDRESS_MOVED: the address of the device's own network card now, if known
 	Statements []string    `json:"statements,omitempty"`
 	Facts      []Fact      `json:"facts,omitempty"`
 	Attributes []Attribute `json:"attributes,omitempty"`

@@ -62,7 +62,8 @@ type Options struct {
 	Number    uint64
 	Expires   time.Duration // of the release; default one day
 
-	MinApprovers int // signatures that a plan needs; default 1
+	MinApprovers int    // signatures that a plan needs; default 1
+	Site         string // YAML of further fields of the site file
 }
 
 // Make makes a set of papers at now.
@@ -104,8 +105,8 @@ func Make(t testing.TB, now time.Time, o Options) *Papers {
 			fmt.Fprintf(&signOffs, "- {statement: %s, digest: %x, by: [%s], on: 2026-11-24}\n", s.ID, s.Digest, Approver)
 		}
 	}
-	site := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: SITE\npolicy: %s\nmin_approvers: %d\napprovers:\n- {name: %s, key: %q}\n- {name: %s, key: %q}\nsign_offs:\n%s",
-		SiteName, o.Policy, max(o.MinApprovers, 1), Approver, permit.FormatPublic(approverPub), Second, permit.FormatPublic(secondPub), signOffs.String())
+	site := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: SITE\npolicy: %s\nmin_approvers: %d\napprovers:\n- {name: %s, key: %q}\n- {name: %s, key: %q}\n%ssign_offs:\n%s",
+		SiteName, o.Policy, max(o.MinApprovers, 1), Approver, permit.FormatPublic(approverPub), Second, permit.FormatPublic(secondPub), o.Site, signOffs.String())
 	src := release.Source{Number: max(o.Number, 1), Issued: now.Add(-time.Hour), Expires: now.Add(o.Expires), Files: files, Site: []byte(site)}
 	p.source = src
 	if p.Bundle, err = release.Make(src, p.lists); err != nil {

@@ -83,7 +83,7 @@ func TestTheLeaseFilesOfKeaAndISCProveAlike(t *testing.T) {
 			if err := os.Chtimes(path, night, night); err != nil {
 				t.Fatal(err)
 			}
-			r := Leases{path, c.form}.Prove(list.Device{MAC: "02:00:00:00:00:01", Address: netip.MustParseAddr("127.0.0.9")}, night)
+			r := Prover{Leases: Leases{path, c.form}}.Prove(list.Device{MAC: "02:00:00:00:00:01", Address: netip.MustParseAddr("127.0.0.9")}, "", night)
 			if (r == nil) != (c.want == "") || r != nil && (r.Reason != c.want || !strings.Contains(r.Detail, c.says)) {
 				t.Errorf("%+v, want %q", r, c.want)
 			}
@@ -140,14 +140,65 @@ func TestTheNeighbourTableProvesAndContradicts(t *testing.T) {
 			if c.mac != "" {
 				d.MAC = c.mac
 			}
-			r := p.Prove(d, time.Now())
+			r := p.Prove(d, "", time.Now())
 			if (r == nil) != (c.want == "") || r != nil && (r.Reason != c.want || !strings.Contains(r.Detail, c.says)) {
 				t.Errorf("%+v, want %q", r, c.want)
 			}
 		})
 	}
-	if r := (Prover{}).Prove(device, time.Now()); r == nil || r.Reason != list.AddressUnproven {
+	if r := (Prover{}).Prove(device, "", time.Now()); r == nil || r.Reason != list.AddressUnproven {
 		t.Errorf("without a source: %v", r)
+	}
+}
+
+// H-045: where the site takes it, a person's word proves an address, and never against what the agent itself sees.
+func TestAPersonsWordProvesAnAddressWhereTheSiteTakesIt(t *testing.T) {
+	now := time.Now()
+	card := func(address string, last byte) Neighbour {
+		return Neighbour{Address: netip.MustParseAddr(address), MAC: net.HardwareAddr{2, 0, 0, 0, 0, last}, Confirmed: time.Second}
+	}
+	for name, c := range map[string]struct {
+		also  list.AddressProof
+		bend  func(*list.FixedAddress)
+		table []Neighbour // nil: it is not asked
+		lease string      // empty: no file
+		want  list.Reason
+		seen  string
+	}{
+		"the site takes it":                    {also: list.Attested},
+		"the site does not":                    {want: list.AddressUnproven},
+		"a policy that nobody knows":           {also: "word", want: list.AddressUnproven},
+		"it has ended":                         {also: list.Attested, bend: func(f *list.FixedAddress) { f.Until = now.Add(-time.Second) }, want: list.AddressUnproven},
+		"the sources know nothing":             {also: list.Attested, table: []Neighbour{card("10.0.0.9", 9)}, lease: "\n"},
+		"a lease file that is not understood":  {also: list.Attested, lease: "nonsense\n"},
+		"another's lease":                      {also: list.Attested, lease: "0 02:00:00:00:00:02 10.0.0.7 x *\n", want: list.AddressMoved},
+		"its own lease is elsewhere":           {also: list.Attested, lease: "0 02:00:00:00:00:01 10.0.0.30 x *\n", want: list.AddressMoved, seen: "10.0.0.30"},
+		"its own lease was elsewhere":          {also: list.Attested, lease: "1 02:00:00:00:00:01 10.0.0.30 x *\n"},
+		"another card is there":                {also: list.Attested, table: []Neighbour{card("10.0.0.7", 2), card("10.0.0.31", 1)}, want: list.AddressMoved, seen: "10.0.0.31"},
+		"its own card is elsewhere":            {also: list.Attested, table: []Neighbour{card("10.0.0.31", 1)}, want: list.AddressMoved, seen: "10.0.0.31"},
+		"its card has an address of IPv6 too":  {also: list.Attested, table: []Neighbour{card("fd00::9", 1)}},
+		"its card has one of the link too":     {also: list.Attested, table: []Neighbour{card("169.254.3.4", 1)}},
+		"its card is there and elsewhere too":  {table: []Neighbour{card("10.0.0.7", 1), card("10.0.0.31", 1)}},
+		"its own card is elsewhere, no policy": {table: []Neighbour{card("10.0.0.31", 1)}, want: list.AddressMoved, seen: "10.0.0.31"},
+	} {
+		f := list.FixedAddress{Address: netip.MustParseAddr("10.0.0.7"), MAC: "02:00:00:00:00:01", By: "M", On: now.Add(-time.Hour), Until: now.Add(time.Hour)}
+		if c.bend != nil {
+			c.bend(&f)
+		}
+		p := Prover{}
+		if c.table != nil {
+			p.Table = func() ([]Neighbour, error) { return c.table, nil }
+		}
+		if c.lease != "" {
+			p.Leases.Path = filepath.Join(t.TempDir(), "leases")
+			if err := os.WriteFile(p.Leases.Path, []byte(c.lease), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := p.Prove(list.Device{MAC: "02:00:00:00:00:01", Address: f.Address, Fixed: &f}, c.also, now)
+		if (r == nil) != (c.want == "") || r != nil && (r.Reason != c.want || r.Seen != c.seen) {
+			t.Errorf("%s: %+v, want %q %q", name, r, c.want, c.seen)
+		}
 	}
 }
 

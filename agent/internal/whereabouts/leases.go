@@ -50,61 +50,69 @@ func (f Form) parse(r io.Reader) ([]Lease, error) {
 	return nil, fmt.Errorf("lease files of the form %q are not known", string(f))
 }
 
-// Prove reports why the address is not proven to belong to the device at a moment; nil when it is.
-// The file is read at each call, so that no proof is older than the file, and the file itself may be
-// at most MaxAge old or name a lease that is still running.
-func (l Leases) Prove(d list.Device, at time.Time) *list.Refusal {
+// look says whether the address is proven to belong to the device at a moment. The file is read at each call, so that
+// no proof is older than the file, and the file itself may be at most MaxAge old or name a lease that is still running.
+func (l Leases) look(d list.Device, at time.Time) look {
+	unproven := func(why string) look { return look{no: list.Refuse(list.AddressUnproven, why)} }
 	if l.Path == "" {
-		return list.Refuse(list.AddressUnproven, "the agent watches no lease file")
+		return unproven("the agent watches no lease file")
 	}
 	want, err := net.ParseMAC(d.MAC)
 	if err != nil {
-		return list.Refuse(list.AddressUnproven, "the inventory has no MAC for it")
+		return unproven("the inventory has no MAC for it")
 	}
 	f, err := os.Open(l.Path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return list.Refuse(list.AddressUnproven, "the lease file is not there")
+		return unproven("the lease file is not there")
 	}
 	if err != nil {
-		return list.Refuse(list.AddressUnproven, err.Error())
+		return unproven(err.Error())
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return list.Refuse(list.AddressUnproven, err.Error())
+		return unproven(err.Error())
 	}
 	if age := at.Sub(st.ModTime()); age > MaxAge || age < -MaxAge {
-		return list.Refuse(list.AddressUnproven, "the lease file was last written more than 5 minutes ago, or is from the future")
+		return unproven("the lease file was last written more than 5 minutes ago, or is from the future")
 	}
 	leases, err := l.Form.parse(f)
 	if err != nil {
-		return list.Refuse(list.AddressUnproven, err.Error())
+		return unproven(err.Error())
+	}
+	seen := held(leases, want, d.Address, at)
+	words := ""
+	if seen.IsValid() {
+		words = "; the device's own card holds " + seen.String()
 	}
 	proven := false
 	for _, lease := range leases {
-		if lease.Address.Unmap() != d.Address || !lease.Expires.IsZero() && !at.Before(lease.Expires) {
+		if lease.Address.Unmap() != d.Address || !lease.runs(at) {
 			continue
 		}
 		if lease.MAC.String() != want.String() {
-			return list.Refuse(list.AddressMoved, fmt.Sprintf("the lease of %s is held by %s%s", d.Address, lease.MAC, now(leases, want, at)))
+			return look{no: moved(seen, fmt.Sprintf("the lease of %s is held by %s%s", d.Address, lease.MAC, words))}
 		}
 		proven = true // unless another line has the address too
 	}
 	if proven {
-		return nil
+		return look{}
 	}
-	return list.Refuse(list.AddressUnproven, "no running lease for "+d.Address.String())
+	return look{no: list.Refuse(list.AddressUnproven, "no running lease for "+d.Address.String()+words), seen: seen}
 }
 
-// now says which address the device's own card holds now, for the technician who goes and looks.
-func now(all []Lease, mac net.HardwareAddr, at time.Time) string {
+// held is the address that the device's own card holds now, for the technician who goes and looks.
+func held(all []Lease, mac net.HardwareAddr, than netip.Addr, at time.Time) (found netip.Addr) {
 	for _, l := range all {
-		if l.MAC.String() == mac.String() && (l.Expires.IsZero() || at.Before(l.Expires)) {
-			return "; the device's own card holds " + l.Address.Unmap().String()
+		if l.MAC.String() == mac.String() && l.runs(at) && another(l.Address, than) {
+			return l.Address.Unmap()
 		}
 	}
-	return ""
+	return found
 }
+
+// runs reports whether the lease has not ended.
+func (l Lease) runs(at time.Time) bool { return l.Expires.IsZero() || at.Before(l.Expires) }
 
 // Lease is one line of the file.
 type Lease struct {

@@ -23,16 +23,16 @@ func TestOnlyARunningLeaseOfTheDeviceProvesItsAddress(t *testing.T) {
 		bend func(*list.Device)
 		want list.Reason // empty: proven
 	}{
-		"its own lease":                            {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later)},
-		"a lease without an end":                   {text: "0 02:00:00:00:00:01 127.0.0.9 pump *\n"},
-		"upper case in the file":                   {text: strings.ToUpper("0 0a:00:00:00:00:01 127.0.0.9 pump *\n"), bend: func(d *list.Device) { d.MAC = "0a:00:00:00:00:01" }},
-		"another's lease":                          {text: fmt.Sprintf("%d 02:00:00:00:00:02 127.0.0.9 printer *\n", later), want: list.AddressMoved},
-		"a lease that has ended":                   {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", earlier), want: list.AddressUnproven},
-		"no lease of it":                           {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.8 pump *\n", later), want: list.AddressUnproven},
-		"an empty file":                            {want: list.AddressUnproven},
-		"a file half understood":                   {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\nnonsense\n", later), want: list.AddressUnproven},
-		"a stale file":                             {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later), age: MaxAge + time.Second, want: list.AddressUnproven},
-		"two leases of the address, its own first": {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n%d 02:00:00:00:00:02 127.0.0.9 printer *\n", later, later), want: list.AddressMoved},
+		"its own lease":                                     {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later)},
+		"a lease without an end":                            {text: "0 02:00:00:00:00:01 127.0.0.9 pump *\n"},
+		"upper case in the file":                            {text: strings.ToUpper("0 0a:00:00:00:00:01 127.0.0.9 pump *\n"), bend: func(d *list.Device) { d.MAC = "0a:00:00:00:00:01" }},
+		"another's lease":                                   {text: fmt.Sprintf("%d 02:00:00:00:00:02 127.0.0.9 printer *\n", later), want: list.AddressMoved},
+		"a lease that has ended":                            {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", earlier), want: list.AddressUnproven},
+		"no lease of it, and one elsewhere":                 {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.8 pump *\n", later), want: list.AddressMoved},
+		"an empty file":                                     {want: list.AddressUnproven},
+		"a file half understood":                            {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\nnonsense\n", later), want: list.AddressUnproven},
+		"a stale file":                                      {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later), age: MaxAge + time.Second, want: list.AddressUnproven},
+		"two leases of the address, its own first":          {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n%d 02:00:00:00:00:02 127.0.0.9 printer *\n", later, later), want: list.AddressMoved},
 		"two leases of the address, one of which has ended": {text: fmt.Sprintf("%d 02:00:00:00:00:02 127.0.0.9 printer *\n%d 02:00:00:00:00:01 127.0.0.9 pump *\n", earlier, later)},
 		"a file from the future":                            {text: fmt.Sprintf("%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later), age: -MaxAge - time.Second, want: list.AddressUnproven},
 		"an address in its longer form":                     {text: fmt.Sprintf("%d 02:00:00:00:00:02 ::ffff:127.0.0.9 printer *\n%d 02:00:00:00:00:01 127.0.0.9 pump *\n", later, later), want: list.AddressMoved},
@@ -49,12 +49,12 @@ func TestOnlyARunningLeaseOfTheDeviceProvesItsAddress(t *testing.T) {
 		if c.bend != nil {
 			c.bend(&d)
 		}
-		r := Leases{Path: path}.Prove(d, now)
+		r := Prover{Leases: Leases{Path: path}}.Prove(d, "", now)
 		if (r == nil) != (c.want == "") || r != nil && r.Reason != c.want {
 			t.Errorf("%s: %v, want %q", name, r, c.want)
 		}
 	}
-	if r := (Leases{}).Prove(device, now); r == nil || r.Reason != list.AddressUnproven {
+	if r := (Prover{}).Prove(device, "", now); r == nil || r.Reason != list.AddressUnproven {
 		t.Errorf("without a file: %v", r)
 	}
 }

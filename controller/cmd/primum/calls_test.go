@@ -58,7 +58,7 @@ func TestAQuestionOnDemandHasAUUIDAndSaysItsOutcome(t *testing.T) {
 	refused := &adminv1.Task{Device: "devices/10-1", State: "REFUSED", Reason: string(list.AddressMoved), Detail: "it is 02:00 now"}
 	s = serve(t, answers{"Probe": says(&adminv1.ProbeResponse{Task: refused})})
 	out, complaints, code := s.primum(nil, "probe", "10-1", "snmp.get")
-	want(t, "refused by the agent", out+complaints, code, exitRefused, "ADDRESS_MOVED", "belongs to something else", "it is 02:00 now")
+	want(t, "refused by the agent", out+complaints, code, exitRefused, "ADDRESS_MOVED", "no longer belongs to this device", "it is 02:00 now")
 	// what may have been asked is looked up under its id, and not asked again
 	const id = "0e7b3c1c-6a10-4b9e-9d6a-5f4f0c2d7a11"
 	s = serve(t, answers{"Probe": fails(status.Error(codes.DeadlineExceeded, "late"))})

@@ -130,6 +130,9 @@ func (c *deviceShowCommand) Run(e *env) error {
 	return e.show(d, func() {
 		e.say("%s  %s %s, %s %s", d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), d.GetDepartment(), d.GetLocation())
 		e.say("  CMMS: serial %q, firmware %q, address %s, MAC %s", d.GetSerial(), d.GetFirmware(), d.GetIp(), d.GetMac())
+		if d.GetAddressAttestedBy() != "" {
+			e.say("  %s attests the address %s until %s", d.GetAddressAttestedBy(), d.GetAddressAttested(), d.GetAddressAttestedUntil())
+		}
 		e.say("  last asked: %s %s", when(d.GetLastAsked()), d.GetLastOutcome())
 		for _, f := range d.GetFacts() {
 			e.say("  it says: %s = %s (%s, %s)", f.GetField(), f.GetValue(), f.GetOrigin(), when(f.GetAt()))

@@ -77,6 +77,7 @@ func check(cells map[string]string) []Problem {
 	checkPin(cells, add)
 	checkTitles(cells, add)
 	checkPeople(cells, add)
+	checkAddress(cells, add)
 	return out
 }
 
@@ -154,6 +155,44 @@ func checkPeople(cells map[string]string, add func(string, string, ...any)) {
 		add("out_of_use_confirmed_until", "%s is not a time with its zone, such as 2027-01-31T06:00:00+01:00", shown(until))
 	default:
 		set(cells, "out_of_use_confirmed_until", t.UTC().Format(time.RFC3339))
+	}
+}
+
+// checkAddress takes a person's word about an address only for the address and the network card of the row, so that
+// the word does not pass on when the device gets another one.
+func checkAddress(cells map[string]string, add func(string, string, ...any)) {
+	var days [2]time.Time
+	for i, c := range []string{"address_attested_on", "address_attested_until"} {
+		if cells[c] == "" {
+			continue
+		}
+		t, err := time.Parse(time.DateOnly, cells[c])
+		if err != nil {
+			add(c, "%s is not a date such as 2027-01-31", shown(cells[c]))
+			return
+		}
+		days[i] = t
+	}
+	address, by := cells["address_attested"], cells["address_attested_by"]
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case address == "" && by == "" && days[0].IsZero() && days[1].IsZero():
+	case address == "":
+		add("address_attested", "there is a word about an address, and not which one it is")
+	case err != nil || ip.String() != cells["ip"]:
+		add("address_attested", "%s is not the address in the column ip; have the new one attested", shown(address))
+	case by == "":
+		add("address_attested_by", "there is no name of the person who knows that the address is fixed")
+	case days[0].IsZero():
+		add("address_attested_on", "there is no day on which the person found it")
+	case days[1].IsZero():
+		add("address_attested_until", "there is no day on which the word ends")
+	case !days[0].Before(days[1]) || days[1].Sub(days[0]) > list.MaxAttested:
+		add("address_attested_until", "the word holds from one day to a year after the day on which it was given")
+	case cells["mac"] == "":
+		add("mac", "a fixed address is attested, and the network card that has it is not stated")
+	default:
+		set(cells, "address_attested", ip.String())
 	}
 }
 

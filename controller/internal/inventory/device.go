@@ -48,10 +48,22 @@ func (r Row) Device(answer *list.Claim) list.Device {
 			d.Options = append(d.Options, option)
 		}
 	}
+	d.Fixed = r.fixed(d)
 	if until, err := time.Parse(time.RFC3339, r.Cell("out_of_use_confirmed_until")); err == nil && r.Cell("out_of_use_confirmed_by") != "" {
 		d.OutOfUse = &list.OutOfUse{By: r.Cell("out_of_use_confirmed_by"), Until: until.UTC()}
 	}
 	return d
+}
+
+// fixed is the word about the device's address, nil if nobody gave one.
+func (r Row) fixed(d list.Device) *list.FixedAddress {
+	address, err := netip.ParseAddr(r.Cell("address_attested"))
+	on, onErr := time.Parse(time.DateOnly, r.Cell("address_attested_on"))
+	until, untilErr := time.Parse(time.DateOnly, r.Cell("address_attested_until"))
+	if err != nil || onErr != nil || untilErr != nil || r.Cell("address_attested_by") == "" {
+		return nil
+	}
+	return &list.FixedAddress{Address: address, MAC: d.MAC, By: r.Cell("address_attested_by"), On: on, Until: until}
 }
 
 // Place is where the device stands, for people.

@@ -2,10 +2,13 @@ package inventory
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	list "primum/safetylists"
 )
@@ -111,6 +114,42 @@ func TestParseSaysWhereAndWhy(t *testing.T) {
 				t.Errorf("problem = %+v; want row %d, column %q, %q", p, c.row, c.column, c.words)
 			}
 		})
+	}
+}
+
+// H-045: a word about an address is of one address, one network card and one time; it does not pass on to another.
+func TestAWordAboutAnAddressStandsWithWhatItIsOf(t *testing.T) {
+	const columns = "asset_tag,manufacturer,model,mac,ip,address_attested,address_attested_by,address_attested_on,address_attested_until\n1,A,B,"
+	rows, problems := Parse([]byte(columns + "02:00:00:00:00:01,10.0.0.7,10.0.0.7,M. Lindqvist,2026-11-01,2027-11-01\n"))
+	if len(problems) != 0 {
+		t.Fatal(problems)
+	}
+	d := rows[0].Device(nil)
+	day := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	want := &list.FixedAddress{Address: netip.MustParseAddr("10.0.0.7"), MAC: "02:00:00:00:00:01", By: "M. Lindqvist", On: day, Until: day.AddDate(1, 0, 0)}
+	if diff := cmp.Diff(want, d.Fixed, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	for cells, column := range map[string]string{
+		"02:00:00:00:00:01,10.0.0.8,10.0.0.7,M,2026-11-01,2027-01-01": "address_attested",
+		"02:00:00:00:00:01,10.0.0.7,here,M,2026-11-01,2027-01-01":     "address_attested",
+		"02:00:00:00:00:01,,10.0.0.7,M,2026-11-01,2027-01-01":         "address_attested",
+		"02:00:00:00:00:01,10.0.0.7,,M,2026-11-01,2027-01-01":         "address_attested",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,,2026-11-01,2027-01-01":  "address_attested_by",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,,2027-01-01":           "address_attested_on",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,1.11.2026,2027-01-01":  "address_attested_on",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,2026-11-01,":           "address_attested_until",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,2026-11-01,2027-11-03": "address_attested_until",
+		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,2026-11-01,2026-11-01": "address_attested_until",
+		",10.0.0.7,10.0.0.7,M,2026-11-01,2027-01-01":                  "mac",
+	} {
+		rows, problems := Parse([]byte(columns + cells + "\n"))
+		if len(rows) != 0 || len(problems) != 1 || problems[0].Column != column {
+			t.Errorf("%s: %v", cells, problems)
+		}
+	}
+	if d := (Row{cells: map[string]string{"ip": "10.0.0.7", "mac": "02:00:00:00:00:01"}}).Device(nil); d.Fixed != nil {
+		t.Errorf("nobody's word: %+v", d.Fixed)
 	}
 }
 

@@ -1366,9 +1366,15 @@ type Device struct {
 	// decided about, answers of its MDS2, or that there is none on file.
 	Findings []string `protobuf:"bytes,34,rep,name=findings,proto3" json:"findings,omitempty"`
 	// Output of GetDevice. Why it is left alone until a person has cleared it; empty when it is not.
-	Distresses    []*Distress `protobuf:"bytes,35,rep,name=distresses,proto3" json:"distresses,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Distresses []*Distress `protobuf:"bytes,35,rep,name=distresses,proto3" json:"distresses,omitempty"`
+	// Optional. The fixed address that a person attests, who, from and until which day (2027-01-31). It proves the
+	// address only where the site's safety list says so.
+	AddressAttested      string `protobuf:"bytes,36,opt,name=address_attested,json=addressAttested,proto3" json:"address_attested,omitempty"`
+	AddressAttestedBy    string `protobuf:"bytes,37,opt,name=address_attested_by,json=addressAttestedBy,proto3" json:"address_attested_by,omitempty"`
+	AddressAttestedOn    string `protobuf:"bytes,38,opt,name=address_attested_on,json=addressAttestedOn,proto3" json:"address_attested_on,omitempty"`
+	AddressAttestedUntil string `protobuf:"bytes,39,opt,name=address_attested_until,json=addressAttestedUntil,proto3" json:"address_attested_until,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
@@ -1637,6 +1643,34 @@ func (x *Device) GetDistresses() []*Distress {
 		return x.Distresses
 	}
 	return nil
+}
+
+func (x *Device) GetAddressAttested() string {
+	if x != nil {
+		return x.AddressAttested
+	}
+	return ""
+}
+
+func (x *Device) GetAddressAttestedBy() string {
+	if x != nil {
+		return x.AddressAttestedBy
+	}
+	return ""
+}
+
+func (x *Device) GetAddressAttestedOn() string {
+	if x != nil {
+		return x.AddressAttestedOn
+	}
+	return ""
+}
+
+func (x *Device) GetAddressAttestedUntil() string {
+	if x != nil {
+		return x.AddressAttestedUntil
+	}
+	return ""
 }
 
 // Distress is one question after which a device is left alone.
@@ -5810,7 +5844,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
 	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
 	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
-	"\adevices\x18\a \x01(\rR\adevices\"\xad\t\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\xee\n" +
+	"\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -5854,7 +5889,11 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\bfindings\x18\" \x03(\tR\bfindings\x129\n" +
 	"\n" +
 	"distresses\x18# \x03(\v2\x19.primum.admin.v1.DistressR\n" +
-	"distresses\"\xda\x01\n" +
+	"distresses\x12)\n" +
+	"\x10address_attested\x18$ \x01(\tR\x0faddressAttested\x12.\n" +
+	"\x13address_attested_by\x18% \x01(\tR\x11addressAttestedBy\x12.\n" +
+	"\x13address_attested_on\x18& \x01(\tR\x11addressAttestedOn\x124\n" +
+	"\x16address_attested_until\x18' \x01(\tR\x14addressAttestedUntil\"\xda\x01\n" +
 	"\bDistress\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x16\n" +
