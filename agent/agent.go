@@ -73,7 +73,9 @@ type Agent struct {
 	acked   uint64 // newest record that the controller has stored
 	trims   chan struct{}
 	head    signedHead
-	headed  chan struct{} // closed and replaced when there is a newer head
+	// unwritten is the time of the site's word that the journal did not take, the zero time if it took all.
+	unwritten time.Time
+	headed    chan struct{} // closed and replaced when there is a newer head
 }
 
 // bootTime is the clock that runs on in suspend (DESIGN 6.17).

@@ -78,7 +78,10 @@ func (a *Agent) lookStop() {
 		a.guard.StopHere(w.Reason, w.At) // in force even if the record cannot be written
 	}
 	if _, err := a.note(evidence.Record{At: w.At, Kind: kind, Caller: w.By, Words: w.Reason}); err != nil {
-		a.log.Error("write the word of the site to journal", "error", err)
+		if !w.At.Equal(a.unwritten) { // it is looked at ten times a second
+			a.log.Error("write the word of the site to journal", "error", err)
+		}
+		a.unwritten = w.At
 		return
 	}
 	a.log.Warn("the site has spoken", "stopped", w.Stopped, "by", w.By, "reason", w.Reason)

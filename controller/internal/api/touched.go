@@ -41,6 +41,7 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 		found, before, after = append(found, part...), append(before, earlier...), append(after, later...)
 	}
 	byTime := func(a, b store.Touch) int { return a.At.Compare(b.At) }
+	all := found
 	slices.SortStableFunc(found, byTime)
 	if len(found) > mostTouched {
 		found, out.More = found[:mostTouched], true
@@ -57,7 +58,7 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 	if out.Leaves, err = s.leaves(ctx, found); err != nil {
 		return nil, s.failed(err, "approvals")
 	}
-	if out.Journals, err = s.covers(ctx, from, to); err != nil {
+	if out.Journals, err = s.covers(ctx, from, to, all); err != nil {
 		return nil, s.failed(err, "journals")
 	}
 	return out, nil
@@ -86,8 +87,9 @@ func (s *evidenceService) leaves(ctx context.Context, records []store.Touch) (ou
 	return out, err
 }
 
-// covers says of every journal which of its records are of a time, and whether a head shows that they are all.
-func (s *evidenceService) covers(ctx context.Context, from, to time.Time) (out []*adminv1.JournalCover, err error) {
+// covers says of every journal which of its records are of a time, and whether a head shows that they are all. What was found in it
+// belongs to them wherever it stands: where a clock was set back, numbers and times do not grow together.
+func (s *evidenceService) covers(ctx context.Context, from, to time.Time, found []store.Touch) (out []*adminv1.JournalCover, err error) {
 	journals, err := s.Store.Journals(ctx)
 	if err != nil {
 		return nil, err
@@ -100,6 +102,11 @@ func (s *evidenceService) covers(ctx context.Context, from, to time.Time) (out [
 		after, err := s.firstFrom(ctx, j, to)
 		if err != nil {
 			return nil, err
+		}
+		for _, t := range found {
+			if t.Agent == j.Agent && bytes.Equal(t.Incarnation, j.Incarnation) {
+				first, after = min(first, t.Seq), max(after, t.Seq+1)
+			}
 		}
 		a, err := s.Store.Agent(ctx, j.Agent)
 		if err != nil {

@@ -23,7 +23,10 @@ const (
 
 // filled is a controller with n records of one agent: questions of four records, to one device after the other.
 // SQLite makes them itself; ten million take minutes all the same.
-func filled(t testing.TB, n int) *evidenceService {
+func filled(t testing.TB, n int) *evidenceService { return filledHead(t, n, n) }
+
+// filledHead has a head over some of the records, signed after the end of all. Of those it covers the clock was a year ahead.
+func filledHead(t testing.TB, n, head int) *evidenceService {
 	t.Helper()
 	ctx, dir, now := t.Context(), t.TempDir(), time.Unix(filledFrom, 0)
 	db, err := store.Open(ctx, dir, false)
@@ -59,6 +62,11 @@ func filled(t testing.TB, n int) *evidenceService {
 			}
 		}
 	}
+	if head < n {
+		if _, err := raw.ExecContext(ctx, `UPDATE record SET raw = CAST(replace(CAST(raw AS TEXT), '"2026-', '"2027-') AS BLOB) WHERE seq <= ?`, head); err != nil {
+			t.Fatal(err)
+		}
+	}
 	text, _, err := evidence.NewEvidenceKey(rand.Reader, "icu")
 	if err != nil {
 		t.Fatal(err)
@@ -67,11 +75,11 @@ func filled(t testing.TB, n int) *evidenceService {
 	if err != nil {
 		t.Fatal(err)
 	}
-	note, err := signer.Sign(evidence.TreeHead{Agent: "icu", Incarnation: "30313233343536373839616263646566", Size: uint64(n), At: time.Unix(filledFrom+int64(n), 0)})
+	note, err := signer.Sign(evidence.TreeHead{Agent: "icu", Incarnation: "30313233343536373839616263646566", Size: uint64(head), At: time.Unix(filledFrom+int64(n), 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.AddHead(ctx, store.Head{Agent: "icu", Incarnation: journal, Size: uint64(n), Note: note, Key: signer.Verifier(), At: now}); err != nil {
+	if err := db.AddHead(ctx, store.Head{Agent: "icu", Incarnation: journal, Size: uint64(head), Note: note, Key: signer.Verifier(), At: now}); err != nil {
 		t.Fatal(err)
 	}
 	return &evidenceService{API: &API{Store: db, Log: slog.New(slog.DiscardHandler)}}
@@ -108,6 +116,19 @@ func TestTouchedTellsWhatWasSentAndThatNothingWas(t *testing.T) {
 	}
 	if _, err := s.GetTouched(t.Context(), &adminv1.GetTouchedRequest{Device: "devices/1", From: timestamppb.Now()}); err == nil {
 		t.Error("a time without an end is taken")
+	}
+}
+
+// H-018: where an agent's clock was set back, its numbers and times do not grow together. A head that does not reach what was found
+// shows nothing about it.
+func TestWhatWasFoundBehindTheHeadIsNotShownByIt(t *testing.T) {
+	s := filledHead(t, 40, 24)
+	r := s.touched(t, 7, 25, 36)
+	if len(r.GetRecords()) != 4 {
+		t.Fatalf("%v", r.GetRecords())
+	}
+	if j := r.GetJournals(); len(j) != 1 || j[0].GetShown() || j[0].GetFirstSeq() > 28 || j[0].GetLastSeq() < 31 {
+		t.Errorf("what shows it: %v", j)
 	}
 }
 
