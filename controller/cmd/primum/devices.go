@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"slices"
 
 	adminv1 "primum/proto/admin/v1"
 )
@@ -92,7 +94,9 @@ func (c *client) devices() ([]*adminv1.Device, error) {
 	})
 }
 
-type deviceListCommand struct{}
+type deviceListCommand struct {
+	Moved bool `help:"Only devices that are not where the inventory has them, with both places."`
+}
 
 // Run lists.
 func (c *deviceListCommand) Run(e *env) error {
@@ -104,12 +108,31 @@ func (c *deviceListCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if c.Moved {
+		return e.moved(slices.DeleteFunc(all, func(d *adminv1.Device) bool { return d.GetMoved() == nil }))
+	}
 	return e.show(&adminv1.ListDevicesResponse{Devices: all}, func() {
 		var rows [][]string
 		for _, d := range all {
 			rows = append(rows, []string{d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), d.GetFirmware(), d.GetIp(), d.GetDepartment(), d.GetLastOutcome()})
 		}
 		e.table([]string{"TAG", "MAKER", "MODEL", "FIRMWARE", "ADDRESS", "DEPARTMENT", "LAST OUTCOME"}, rows)
+	})
+}
+
+// moved lists the places of devices that are not where they should be.
+func (e *env) moved(all []*adminv1.Device) error {
+	return e.show(&adminv1.ListDevicesResponse{Devices: all}, func() {
+		if len(all) == 0 {
+			e.say("No device is known to have moved.")
+			return
+		}
+		var rows [][]string
+		for _, d := range all {
+			m := d.GetMoved()
+			rows = append(rows, []string{d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), m.GetFrom(), cmp.Or(m.GetTo(), "-"), when(m.GetAt()), m.GetDetail()})
+		}
+		e.table([]string{"TAG", "MAKER", "MODEL", "INVENTORY", "SEEN AT", "WHEN", "HOW"}, rows)
 	})
 }
 
@@ -136,6 +159,9 @@ func (c *deviceShowCommand) Run(e *env) error {
 		e.say("  last asked: %s %s", when(d.GetLastAsked()), d.GetLastOutcome())
 		for _, f := range d.GetFacts() {
 			e.say("  it says: %s = %s (%s, %s)", f.GetField(), f.GetValue(), f.GetOrigin(), when(f.GetAt()))
+		}
+		if m := d.GetMoved(); m != nil {
+			e.say("  ! it is no longer at %s, and its network card was seen at %s (%s): %s", m.GetFrom(), cmp.Or(m.GetTo(), "no other address"), when(m.GetAt()), m.GetDetail())
 		}
 		for _, s := range d.GetDifferences() {
 			e.say("  ! %s", s)

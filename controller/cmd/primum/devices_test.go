@@ -87,7 +87,7 @@ const hostile = "a\x1b[2Jb\x07c\u009b31md\u202ee\u2066f\rg\u200bh\x7fi\u2028j"
 
 func TestNothingThatADeviceOrTheServerSaysReachesTheTerminal(t *testing.T) {
 	d := &adminv1.Device{Name: "devices/" + hostile, AssetTag: hostile, Manufacturer: hostile, Model: hostile, Serial: hostile, Firmware: hostile, Ip: hostile, Mac: hostile,
-		LastOutcome: hostile, Differences: []string{hostile}, Facts: []*adminv1.Fact{{Field: hostile, Value: hostile, Origin: hostile}}}
+		LastOutcome: hostile, Moved: &adminv1.Moved{From: hostile, To: hostile, Detail: hostile}, AddressAttested: hostile, AddressAttestedBy: hostile, Differences: []string{hostile}, Facts: []*adminv1.Fact{{Field: hostile, Value: hostile, Origin: hostile}}}
 	task := &adminv1.Task{Device: "devices/" + hostile, Question: hostile, State: hostile, Reason: hostile, Detail: hostile, Facts: d.GetFacts()}
 	hold := &adminv1.Hold{Name: hostile, Value: hostile, Reason: hostile, State: "LIFTED", LiftedBy: hostile, LiftReason: hostile, InForce: []string{hostile}, Pending: []string{hostile}}
 	run := &adminv1.Run{Name: hostile, State: hostile, Window: hostile, Tasks: map[string]uint32{hostile: 1}}
@@ -112,7 +112,7 @@ func TestNothingThatADeviceOrTheServerSaysReachesTheTerminal(t *testing.T) {
 		"CancelRun":             fails(status.Error(codes.Internal, hostile)), "LiftHold": fails(withReason(t, codes.FailedPrecondition, hostile, hostile)),
 		"CreatePlan": fails(withReason(t, codes.FailedPrecondition, "HELD", hostile)), "CreateEnrollmentToken": fails(status.Error(codes.Unavailable, hostile)),
 	})
-	for _, args := range [][]string{{"devices", "show", "1"}, {"devices", "list"}, {"tasks", "1"}, {"probe", "1", "snmp.get"}, {"hold", "list"}, {"run", "show", "1"}, {"run", "list"},
+	for _, args := range [][]string{{"devices", "show", "1"}, {"devices", "list"}, {"devices", "list", "--moved"}, {"tasks", "1"}, {"probe", "1", "snmp.get"}, {"hold", "list"}, {"run", "show", "1"}, {"run", "list"},
 		{"plans", "show", "1"}, {"plans", "list"}, {"report", "1"}, {"report", "1", "--format", "json"}, {"window", "list"}, {"agents", "list"}, {"list", "show"}, {"standing", "list"}, {"explain", "1"}, {"touched", "1", "--between", "2026-11-24", "2026-11-25"},
 		{"run", "cancel", "1", "--reason", "r"}, {"hold", "lift", "1", "--reason", "r"}, {"plan", "n"}, {"agents", "token", "a"}} {
 		for _, output := range []string{"text", "json"} {

@@ -239,6 +239,7 @@ type unit struct {
 	answers []store.Answer
 	visits  []store.Visit // newest first
 	differ  []string
+	moved   *store.Moved
 }
 
 // knowledge is what devices have answered, and the list that recognises it.
@@ -246,10 +247,11 @@ type knowledge struct {
 	list    *list.List
 	answers map[string][]store.Answer
 	visits  map[string][]store.Visit
+	moved   map[string]*store.Moved
 }
 
 func (a *API) knowledge(ctx context.Context, tag string) (knowledge, error) {
-	k := knowledge{answers: map[string][]store.Answer{}, visits: map[string][]store.Visit{}}
+	k := knowledge{answers: map[string][]store.Answer{}, visits: map[string][]store.Visit{}, moved: map[string]*store.Moved{}}
 	if r, _, no := a.Safety.Current(a.Now()); no == nil {
 		k.list = r.List
 	}
@@ -263,6 +265,13 @@ func (a *API) knowledge(ctx context.Context, tag string) (knowledge, error) {
 	}
 	for _, x := range answers {
 		k.answers[x.Tag] = append(k.answers[x.Tag], x)
+	}
+	moved, err := a.Store.Moved(ctx, tag)
+	if err != nil {
+		return k, err
+	}
+	for _, m := range moved {
+		k.moved[m.Tag] = &m
 	}
 	for _, v := range visits {
 		k.visits[v.Tag] = append(k.visits[v.Tag], v)
@@ -287,7 +296,7 @@ func (k knowledge) unit(d store.Device) (unit, error) {
 	if err != nil {
 		return unit{}, err
 	}
-	u := unit{row: row, answers: k.answers[d.Tag], visits: k.visits[d.Tag]}
+	u := unit{row: row, answers: k.answers[d.Tag], visits: k.visits[d.Tag], moved: k.moved[d.Tag]}
 	var claim *list.Claim
 	for _, x := range u.answers {
 		answer := identity.Answer{Run: "runs/" + x.Run, At: x.At}
@@ -332,6 +341,9 @@ func (u unit) proto() *adminv1.Device {
 		for _, f := range x.Facts {
 			d.Facts = append(d.Facts, &adminv1.Fact{Field: f.Field, Value: f.Value, Origin: f.Origin, At: stamp(x.At)})
 		}
+	}
+	if m := u.moved; m != nil {
+		d.Moved = &adminv1.Moved{From: m.IP, To: m.Seen, Detail: m.Detail, Run: "runs/" + m.Run, At: stamp(m.At)}
 	}
 	if len(u.visits) > 0 {
 		d.LastAsked, d.LastOutcome = stamp(u.visits[0].At), u.visits[0].State

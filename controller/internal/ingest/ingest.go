@@ -109,7 +109,7 @@ func isEnd(s evidence.State) bool {
 
 func outcome(r evidence.Record) store.Outcome {
 	o := store.Outcome{Seq: r.Seq, Order: r.Order, Ordinal: r.Ordinal, Permit: r.Permit, Device: r.Device, State: string(r.Result.State),
-		Reason: string(r.Result.Reason), Detail: r.Result.Detail, Asked: r.Result.Asked, TookUS: r.Result.TookUS,
+		Reason: string(r.Result.Reason), Detail: r.Result.Detail, Seen: r.Result.Seen, Asked: r.Result.Asked, TookUS: r.Result.TookUS,
 		Messages: r.Result.Messages, Octets: r.Result.Octets, Touched: r.Result.Touched()}
 	for _, f := range r.Result.Facts {
 		o.Facts = append(o.Facts, store.Fact(f))

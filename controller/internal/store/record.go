@@ -29,6 +29,7 @@ type Outcome struct {
 	State    string
 	Reason   string
 	Detail   string
+	Seen     string // where the device's own network card is, if it moved
 	Asked    time.Time
 	TookUS   int64
 	Messages int
@@ -158,8 +159,8 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 	if err := told(ctx, tx, x.Run); err != nil {
 		return err
 	}
-	if !o.Touched {
-		return nil
+	if err := b.moved(ctx, tx, x, o); err != nil || !o.Touched {
+		return err
 	}
 	if err := b.visit(ctx, tx, x, o); err != nil || o.State != "ANSWERED" {
 		return err

@@ -443,3 +443,50 @@ func TestAHeldDeviceIsHeldUnderAllItsTags(t *testing.T) {
 	also("a", "e", "f")
 	also("f", "a")
 }
+
+// H-003: a device that moved is known with both places until it is asked where it should be, or the inventory has another
+// address of it.
+func TestADeviceThatMovedIsKnownWithBothPlacesUntilItIsFound(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	put := func(ip string) {
+		t.Helper()
+		_, err := s.PutDevices(ctx, []Device{{Tag: "A", Cells: map[string]string{"ip": ip}}, {Tag: "B", Cells: map[string]string{"ip": "10.0.0.2"}}}, nil, act(3))
+		no(t, err)
+	}
+	put("10.0.0.1")
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}, {1, "p1"}}, at(4)))
+	seq := uint64(0)
+	take := func(o Outcome) {
+		t.Helper()
+		seq++
+		o.Seq, o.Order = seq, "o1"
+		no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: seq - 1, To: seq, Hash: []byte{9}, At: at(10),
+			Records: []Record{{Seq: seq, Kind: "outcome", Raw: []byte("raw")}}, Outcomes: []Outcome{o}}))
+	}
+	take(Outcome{Device: "A", State: "REFUSED", Reason: "ADDRESS_MOVED", Seen: "10.0.0.9", Detail: "the lease says so"})
+	take(Outcome{Ordinal: 1, Device: "B", State: "REFUSED", Reason: "ADDRESS_NOT_PROVEN"})
+	want := []Moved{{Tag: "A", IP: "10.0.0.1", Seen: "10.0.0.9", Detail: "the lease says so", Run: "r", At: at(10)}}
+	got, err := s.Moved(ctx, "")
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if got, err := s.Moved(ctx, "B"); len(got) != 0 || err != nil {
+		t.Errorf("one whose place is not known: %v %v", got, err)
+	}
+	put("10.0.0.9")
+	if got, err := s.Moved(ctx, ""); len(got) != 0 || err != nil {
+		t.Errorf("with the new address in the inventory: %v %v", got, err)
+	}
+	put("10.0.0.1")
+	no(t, s.Dispatch(ctx, order("o2", a.Epoch, 0), []Sending{{2, "p2"}}, at(11)))
+	_, err = s.w.ExecContext(ctx, `UPDATE task SET device = 'A' WHERE item = 2`)
+	no(t, err)
+	seq++
+	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: seq - 1, To: seq, Hash: []byte{9}, At: at(12),
+		Records:  []Record{{Seq: seq, Kind: "outcome", Raw: []byte("raw")}},
+		Outcomes: []Outcome{{Seq: seq, Order: "o2", Device: "A", State: "ANSWERED", Asked: at(11), Messages: 1, Touched: true}}}))
+	if got, err := s.Moved(ctx, ""); len(got) != 0 || err != nil {
+		t.Errorf("asked at its address: %v %v", got, err)
+	}
+}

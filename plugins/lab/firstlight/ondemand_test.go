@@ -84,6 +84,12 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	}
 	refused("asked a moment ago", "10-1001", "id-7", "MIN_INTERVAL")
 	refused("its address belongs to something else", "10-1005", "id-8", "ADDRESS_MOVED")
+	if said := s.primum("devices", "list", "--moved"); !strings.Contains(said, "10-1005 ") || !strings.Contains(said, "127.42.1.5 ") || !strings.Contains(said, "02:77:5e:00:c4:19") || strings.Contains(said, "10-1001") {
+		t.Errorf("devices that moved: %s", said)
+	}
+	if said := s.primum("devices", "show", "10-1005"); !strings.Contains(said, "! it is no longer at 127.42.1.5") {
+		t.Errorf("a device that moved: %s", said)
+	}
 	if out, code := grpcurl("-d", `{"bundle":"AAAA"}`, at, "primum.admin.v1.ListService/PublishRelease"); code == 0 || !strings.Contains(out, "PermissionDenied") {
 		t.Errorf("a tool publishes a release: %s", out)
 	}

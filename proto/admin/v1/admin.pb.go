@@ -77,7 +77,7 @@ func (x SetSecretRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SetSecretRequest_Kind.Descriptor instead.
 func (SetSecretRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73, 0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74, 0}
 }
 
 type GetTouchedRequest struct {
@@ -1373,8 +1373,10 @@ type Device struct {
 	AddressAttestedBy    string `protobuf:"bytes,37,opt,name=address_attested_by,json=addressAttestedBy,proto3" json:"address_attested_by,omitempty"`
 	AddressAttestedOn    string `protobuf:"bytes,38,opt,name=address_attested_on,json=addressAttestedOn,proto3" json:"address_attested_on,omitempty"`
 	AddressAttestedUntil string `protobuf:"bytes,39,opt,name=address_attested_until,json=addressAttestedUntil,proto3" json:"address_attested_until,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Output. Set while it is not where the inventory has it; a new address in the inventory ends that.
+	Moved         *Moved `protobuf:"bytes,40,opt,name=moved,proto3" json:"moved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Device) Reset() {
@@ -1673,6 +1675,94 @@ func (x *Device) GetAddressAttestedUntil() string {
 	return ""
 }
 
+func (x *Device) GetMoved() *Moved {
+	if x != nil {
+		return x.Moved
+	}
+	return nil
+}
+
+// Moved is what an agent saw of a device that is no longer at its address.
+type Moved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The inventory's address.
+	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// Address at which its own network card was seen; empty: it was seen nowhere.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// As a sentence.
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// "runs/...".
+	Run           string                 `protobuf:"bytes,4,opt,name=run,proto3" json:"run,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Moved) Reset() {
+	*x = Moved{}
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Moved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Moved) ProtoMessage() {}
+
+func (x *Moved) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Moved.ProtoReflect.Descriptor instead.
+func (*Moved) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Moved) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Moved) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Moved) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Moved) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *Moved) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // Distress is one question after which a device is left alone.
 type Distress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1694,7 +1784,7 @@ type Distress struct {
 
 func (x *Distress) Reset() {
 	*x = Distress{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1796,7 @@ func (x *Distress) String() string {
 func (*Distress) ProtoMessage() {}
 
 func (x *Distress) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1809,7 @@ func (x *Distress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distress.ProtoReflect.Descriptor instead.
 func (*Distress) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Distress) GetRun() string {
@@ -1794,7 +1884,7 @@ type ConfirmOutOfUseRequest struct {
 
 func (x *ConfirmOutOfUseRequest) Reset() {
 	*x = ConfirmOutOfUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1806,7 +1896,7 @@ func (x *ConfirmOutOfUseRequest) String() string {
 func (*ConfirmOutOfUseRequest) ProtoMessage() {}
 
 func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1819,7 +1909,7 @@ func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmOutOfUseRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmOutOfUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ConfirmOutOfUseRequest) GetName() string {
@@ -1862,7 +1952,7 @@ type ReportInUseRequest struct {
 
 func (x *ReportInUseRequest) Reset() {
 	*x = ReportInUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +1964,7 @@ func (x *ReportInUseRequest) String() string {
 func (*ReportInUseRequest) ProtoMessage() {}
 
 func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +1977,7 @@ func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInUseRequest.ProtoReflect.Descriptor instead.
 func (*ReportInUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReportInUseRequest) GetName() string {
@@ -1917,7 +2007,7 @@ type ClearDeviceRequest struct {
 
 func (x *ClearDeviceRequest) Reset() {
 	*x = ClearDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1929,7 +2019,7 @@ func (x *ClearDeviceRequest) String() string {
 func (*ClearDeviceRequest) ProtoMessage() {}
 
 func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1942,7 +2032,7 @@ func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ClearDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClearDeviceRequest) GetDocument() []byte {
@@ -1980,7 +2070,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2082,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2095,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Fact) GetField() string {
@@ -2050,7 +2140,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2152,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2165,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ImportDevicesRequest) GetCsv() []byte {
@@ -2112,7 +2202,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2214,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2227,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImportDevicesResponse) GetCreated() uint32 {
@@ -2181,7 +2271,7 @@ type RowProblem struct {
 
 func (x *RowProblem) Reset() {
 	*x = RowProblem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2193,7 +2283,7 @@ func (x *RowProblem) String() string {
 func (*RowProblem) ProtoMessage() {}
 
 func (x *RowProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2206,7 +2296,7 @@ func (x *RowProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowProblem.ProtoReflect.Descriptor instead.
 func (*RowProblem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RowProblem) GetRow() uint32 {
@@ -2241,7 +2331,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2343,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2356,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListDevicesRequest) GetPageSize() uint32 {
@@ -2293,7 +2383,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2395,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2408,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -2345,7 +2435,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2447,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2460,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetDeviceRequest) GetName() string {
@@ -2396,7 +2486,7 @@ type ExplainQuestionRequest struct {
 
 func (x *ExplainQuestionRequest) Reset() {
 	*x = ExplainQuestionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2408,7 +2498,7 @@ func (x *ExplainQuestionRequest) String() string {
 func (*ExplainQuestionRequest) ProtoMessage() {}
 
 func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2421,7 +2511,7 @@ func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ExplainQuestionRequest) GetDevice() string {
@@ -2461,7 +2551,7 @@ type ExplainQuestionResponse struct {
 
 func (x *ExplainQuestionResponse) Reset() {
 	*x = ExplainQuestionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2563,7 @@ func (x *ExplainQuestionResponse) String() string {
 func (*ExplainQuestionResponse) ProtoMessage() {}
 
 func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2576,7 @@ func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExplainQuestionResponse) GetExplanations() []*Explanation {
@@ -2520,7 +2610,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2532,7 +2622,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2545,7 +2635,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Explanation) GetQuestion() string {
@@ -2648,7 +2738,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2660,7 +2750,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2673,7 +2763,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Window) GetName() string {
@@ -2736,7 +2826,7 @@ type CreateWindowRequest struct {
 
 func (x *CreateWindowRequest) Reset() {
 	*x = CreateWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2748,7 +2838,7 @@ func (x *CreateWindowRequest) String() string {
 func (*CreateWindowRequest) ProtoMessage() {}
 
 func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2761,7 +2851,7 @@ func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWindowRequest.ProtoReflect.Descriptor instead.
 func (*CreateWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreateWindowRequest) GetWindow() *Window {
@@ -2788,7 +2878,7 @@ type ListWindowsRequest struct {
 
 func (x *ListWindowsRequest) Reset() {
 	*x = ListWindowsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +2890,7 @@ func (x *ListWindowsRequest) String() string {
 func (*ListWindowsRequest) ProtoMessage() {}
 
 func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +2903,7 @@ func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWindowsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListWindowsRequest) GetPageSize() uint32 {
@@ -2840,7 +2930,7 @@ type ListWindowsResponse struct {
 
 func (x *ListWindowsResponse) Reset() {
 	*x = ListWindowsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +2942,7 @@ func (x *ListWindowsResponse) String() string {
 func (*ListWindowsResponse) ProtoMessage() {}
 
 func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +2955,7 @@ func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWindowsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListWindowsResponse) GetWindows() []*Window {
@@ -2891,7 +2981,7 @@ type GetWindowRequest struct {
 
 func (x *GetWindowRequest) Reset() {
 	*x = GetWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +2993,7 @@ func (x *GetWindowRequest) String() string {
 func (*GetWindowRequest) ProtoMessage() {}
 
 func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +3006,7 @@ func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWindowRequest.ProtoReflect.Descriptor instead.
 func (*GetWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetWindowRequest) GetName() string {
@@ -2937,7 +3027,7 @@ type CreatePlanRequest struct {
 
 func (x *CreatePlanRequest) Reset() {
 	*x = CreatePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2949,7 +3039,7 @@ func (x *CreatePlanRequest) String() string {
 func (*CreatePlanRequest) ProtoMessage() {}
 
 func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2962,7 +3052,7 @@ func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlanRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreatePlanRequest) GetWindow() string {
@@ -2989,7 +3079,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3091,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3104,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetPlanRequest) GetName() string {
@@ -3034,7 +3124,7 @@ type ListPlansRequest struct {
 
 func (x *ListPlansRequest) Reset() {
 	*x = ListPlansRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3136,7 @@ func (x *ListPlansRequest) String() string {
 func (*ListPlansRequest) ProtoMessage() {}
 
 func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3149,7 @@ func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
 func (*ListPlansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListPlansRequest) GetPageSize() uint32 {
@@ -3087,7 +3177,7 @@ type ListPlansResponse struct {
 
 func (x *ListPlansResponse) Reset() {
 	*x = ListPlansResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3099,7 +3189,7 @@ func (x *ListPlansResponse) String() string {
 func (*ListPlansResponse) ProtoMessage() {}
 
 func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3112,7 +3202,7 @@ func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
 func (*ListPlansResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListPlansResponse) GetPlans() []*Plan {
@@ -3160,7 +3250,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3172,7 +3262,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3185,7 +3275,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Plan) GetName() string {
@@ -3309,7 +3399,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3321,7 +3411,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3334,7 +3424,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PlanItem) GetDevice() string {
@@ -3397,7 +3487,7 @@ type PlannedMessage struct {
 
 func (x *PlannedMessage) Reset() {
 	*x = PlannedMessage{}
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3409,7 +3499,7 @@ func (x *PlannedMessage) String() string {
 func (*PlannedMessage) ProtoMessage() {}
 
 func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3422,7 +3512,7 @@ func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMessage.ProtoReflect.Descriptor instead.
 func (*PlannedMessage) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlannedMessage) GetHex() string {
@@ -3458,7 +3548,7 @@ type PlanRefusal struct {
 
 func (x *PlanRefusal) Reset() {
 	*x = PlanRefusal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3470,7 +3560,7 @@ func (x *PlanRefusal) String() string {
 func (*PlanRefusal) ProtoMessage() {}
 
 func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3483,7 +3573,7 @@ func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRefusal.ProtoReflect.Descriptor instead.
 func (*PlanRefusal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlanRefusal) GetDevice() string {
@@ -3570,7 +3660,7 @@ type ApprovePlanRequest struct {
 
 func (x *ApprovePlanRequest) Reset() {
 	*x = ApprovePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3582,7 +3672,7 @@ func (x *ApprovePlanRequest) String() string {
 func (*ApprovePlanRequest) ProtoMessage() {}
 
 func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3595,7 +3685,7 @@ func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePlanRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ApprovePlanRequest) GetName() string {
@@ -3637,7 +3727,7 @@ type StandingApproval struct {
 
 func (x *StandingApproval) Reset() {
 	*x = StandingApproval{}
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3649,7 +3739,7 @@ func (x *StandingApproval) String() string {
 func (*StandingApproval) ProtoMessage() {}
 
 func (x *StandingApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3662,7 +3752,7 @@ func (x *StandingApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingApproval.ProtoReflect.Descriptor instead.
 func (*StandingApproval) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *StandingApproval) GetName() string {
@@ -3726,7 +3816,7 @@ type CreateStandingApprovalRequest struct {
 
 func (x *CreateStandingApprovalRequest) Reset() {
 	*x = CreateStandingApprovalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3738,7 +3828,7 @@ func (x *CreateStandingApprovalRequest) String() string {
 func (*CreateStandingApprovalRequest) ProtoMessage() {}
 
 func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3751,7 +3841,7 @@ func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStandingApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CreateStandingApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CreateStandingApprovalRequest) GetDocument() []byte {
@@ -3778,7 +3868,7 @@ type ApprovalSignature struct {
 
 func (x *ApprovalSignature) Reset() {
 	*x = ApprovalSignature{}
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3790,7 +3880,7 @@ func (x *ApprovalSignature) String() string {
 func (*ApprovalSignature) ProtoMessage() {}
 
 func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3803,7 +3893,7 @@ func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSignature.ProtoReflect.Descriptor instead.
 func (*ApprovalSignature) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ApprovalSignature) GetBy() string {
@@ -3830,7 +3920,7 @@ type ListStandingApprovalsRequest struct {
 
 func (x *ListStandingApprovalsRequest) Reset() {
 	*x = ListStandingApprovalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3842,7 +3932,7 @@ func (x *ListStandingApprovalsRequest) String() string {
 func (*ListStandingApprovalsRequest) ProtoMessage() {}
 
 func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3855,7 +3945,7 @@ func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListStandingApprovalsRequest) GetPageSize() uint32 {
@@ -3882,7 +3972,7 @@ type ListStandingApprovalsResponse struct {
 
 func (x *ListStandingApprovalsResponse) Reset() {
 	*x = ListStandingApprovalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3894,7 +3984,7 @@ func (x *ListStandingApprovalsResponse) String() string {
 func (*ListStandingApprovalsResponse) ProtoMessage() {}
 
 func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3907,7 +3997,7 @@ func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListStandingApprovalsResponse) GetStandingApprovals() []*StandingApproval {
@@ -3948,7 +4038,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4050,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4063,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Run) GetName() string {
@@ -4048,7 +4138,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +4150,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4163,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetRunRequest) GetName() string {
@@ -4093,7 +4183,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4105,7 +4195,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4118,7 +4208,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ListRunsRequest) GetPageSize() uint32 {
@@ -4145,7 +4235,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4157,7 +4247,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4170,7 +4260,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -4196,7 +4286,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4208,7 +4298,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4221,7 +4311,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WatchRunRequest) GetName() string {
@@ -4243,7 +4333,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4255,7 +4345,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4268,7 +4358,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListTasksRequest) GetRun() string {
@@ -4302,7 +4392,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4314,7 +4404,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4327,7 +4417,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -4365,7 +4455,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +4467,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +4480,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Task) GetName() string {
@@ -4482,7 +4572,7 @@ type GetReportRequest struct {
 
 func (x *GetReportRequest) Reset() {
 	*x = GetReportRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4584,7 @@ func (x *GetReportRequest) String() string {
 func (*GetReportRequest) ProtoMessage() {}
 
 func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4597,7 @@ func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReportRequest.ProtoReflect.Descriptor instead.
 func (*GetReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetReportRequest) GetRun() string {
@@ -4534,7 +4624,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4546,7 +4636,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4559,7 +4649,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Report) GetContent() string {
@@ -4587,7 +4677,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4599,7 +4689,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4612,7 +4702,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *CancelRunRequest) GetName() string {
@@ -4643,7 +4733,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4655,7 +4745,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4668,7 +4758,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ProbeRequest) GetDevice() string {
@@ -4703,7 +4793,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4715,7 +4805,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4728,7 +4818,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ProbeResponse) GetRun() string {
@@ -4760,7 +4850,7 @@ type PlaceHoldRequest struct {
 
 func (x *PlaceHoldRequest) Reset() {
 	*x = PlaceHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4772,7 +4862,7 @@ func (x *PlaceHoldRequest) String() string {
 func (*PlaceHoldRequest) ProtoMessage() {}
 
 func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4785,7 +4875,7 @@ func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
 func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PlaceHoldRequest) GetScope() string {
@@ -4840,7 +4930,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4852,7 +4942,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4865,7 +4955,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Hold) GetName() string {
@@ -4964,7 +5054,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4976,7 +5066,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4989,7 +5079,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListHoldsRequest) GetPageSize() uint32 {
@@ -5023,7 +5113,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5125,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5138,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*Hold {
@@ -5077,7 +5167,7 @@ type LiftHoldRequest struct {
 
 func (x *LiftHoldRequest) Reset() {
 	*x = LiftHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5089,7 +5179,7 @@ func (x *LiftHoldRequest) String() string {
 func (*LiftHoldRequest) ProtoMessage() {}
 
 func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5102,7 +5192,7 @@ func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftHoldRequest.ProtoReflect.Descriptor instead.
 func (*LiftHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LiftHoldRequest) GetName() string {
@@ -5144,7 +5234,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5156,7 +5246,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5169,7 +5259,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Agent) GetName() string {
@@ -5259,7 +5349,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5271,7 +5361,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5284,7 +5374,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListAgentsRequest) GetPageSize() uint32 {
@@ -5311,7 +5401,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5323,7 +5413,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5336,7 +5426,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -5363,7 +5453,7 @@ type CreateEnrollmentTokenRequest struct {
 
 func (x *CreateEnrollmentTokenRequest) Reset() {
 	*x = CreateEnrollmentTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5375,7 +5465,7 @@ func (x *CreateEnrollmentTokenRequest) String() string {
 func (*CreateEnrollmentTokenRequest) ProtoMessage() {}
 
 func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5388,7 +5478,7 @@ func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnrollmentTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnrollmentTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CreateEnrollmentTokenRequest) GetAgent() string {
@@ -5410,7 +5500,7 @@ type EnrollmentToken struct {
 
 func (x *EnrollmentToken) Reset() {
 	*x = EnrollmentToken{}
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5422,7 +5512,7 @@ func (x *EnrollmentToken) String() string {
 func (*EnrollmentToken) ProtoMessage() {}
 
 func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5435,7 +5525,7 @@ func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollmentToken.ProtoReflect.Descriptor instead.
 func (*EnrollmentToken) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *EnrollmentToken) GetToken() string {
@@ -5475,7 +5565,7 @@ type SetSecretRequest struct {
 
 func (x *SetSecretRequest) Reset() {
 	*x = SetSecretRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5487,7 +5577,7 @@ func (x *SetSecretRequest) String() string {
 func (*SetSecretRequest) ProtoMessage() {}
 
 func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5500,7 +5590,7 @@ func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretRequest.ProtoReflect.Descriptor instead.
 func (*SetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SetSecretRequest) GetAgent() string {
@@ -5540,7 +5630,7 @@ type SetSecretResponse struct {
 
 func (x *SetSecretResponse) Reset() {
 	*x = SetSecretResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5552,7 +5642,7 @@ func (x *SetSecretResponse) String() string {
 func (*SetSecretResponse) ProtoMessage() {}
 
 func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5565,7 +5655,7 @@ func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretResponse.ProtoReflect.Descriptor instead.
 func (*SetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SetSecretResponse) GetVersion() uint64 {
@@ -5585,7 +5675,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5597,7 +5687,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5610,7 +5700,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *PublishReleaseRequest) GetBundle() []byte {
@@ -5628,7 +5718,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5640,7 +5730,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5653,7 +5743,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 // ListRelease is the safety list in force.
@@ -5671,7 +5761,7 @@ type ListRelease struct {
 
 func (x *ListRelease) Reset() {
 	*x = ListRelease{}
-	mi := &file_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_admin_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5683,7 +5773,7 @@ func (x *ListRelease) String() string {
 func (*ListRelease) ProtoMessage() {}
 
 func (x *ListRelease) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_admin_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5696,7 +5786,7 @@ func (x *ListRelease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRelease.ProtoReflect.Descriptor instead.
 func (*ListRelease) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListRelease) GetNumber() uint64 {
@@ -5844,8 +5934,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
 	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
 	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
-	"\adevices\x18\a \x01(\rR\adevices\"\xee\n" +
-	"\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\x9c\v\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -5893,7 +5982,14 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x10address_attested\x18$ \x01(\tR\x0faddressAttested\x12.\n" +
 	"\x13address_attested_by\x18% \x01(\tR\x11addressAttestedBy\x12.\n" +
 	"\x13address_attested_on\x18& \x01(\tR\x11addressAttestedOn\x124\n" +
-	"\x16address_attested_until\x18' \x01(\tR\x14addressAttestedUntil\"\xda\x01\n" +
+	"\x16address_attested_until\x18' \x01(\tR\x14addressAttestedUntil\x12,\n" +
+	"\x05moved\x18( \x01(\v2\x16.primum.admin.v1.MovedR\x05moved\"\x81\x01\n" +
+	"\x05Moved\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x10\n" +
+	"\x03run\x18\x04 \x01(\tR\x03run\x12*\n" +
+	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"\xda\x01\n" +
 	"\bDistress\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\tR\x03run\x12\x14\n" +
 	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x16\n" +
@@ -6292,7 +6388,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
 	(*GetTouchedRequest)(nil),             // 1: primum.admin.v1.GetTouchedRequest
@@ -6312,207 +6408,210 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*ImportDisclosureRequest)(nil),       // 15: primum.admin.v1.ImportDisclosureRequest
 	(*Disclosure)(nil),                    // 16: primum.admin.v1.Disclosure
 	(*Device)(nil),                        // 17: primum.admin.v1.Device
-	(*Distress)(nil),                      // 18: primum.admin.v1.Distress
-	(*ConfirmOutOfUseRequest)(nil),        // 19: primum.admin.v1.ConfirmOutOfUseRequest
-	(*ReportInUseRequest)(nil),            // 20: primum.admin.v1.ReportInUseRequest
-	(*ClearDeviceRequest)(nil),            // 21: primum.admin.v1.ClearDeviceRequest
-	(*Fact)(nil),                          // 22: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 23: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 24: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 25: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 26: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 27: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 28: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 29: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 30: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 31: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 32: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 33: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 34: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 35: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 36: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 37: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 38: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 39: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 40: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 41: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 42: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 43: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 44: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 45: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 46: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 47: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 48: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 49: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 50: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 51: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 52: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 53: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 54: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 55: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 56: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 57: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 58: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 59: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 60: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 61: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 62: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 63: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 64: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 65: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 66: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 67: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 68: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 69: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 70: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 71: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 72: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 73: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 74: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 75: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 76: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 77: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 78: primum.admin.v1.ListRelease
-	nil,                                   // 79: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 80: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 81: google.protobuf.Duration
+	(*Moved)(nil),                         // 18: primum.admin.v1.Moved
+	(*Distress)(nil),                      // 19: primum.admin.v1.Distress
+	(*ConfirmOutOfUseRequest)(nil),        // 20: primum.admin.v1.ConfirmOutOfUseRequest
+	(*ReportInUseRequest)(nil),            // 21: primum.admin.v1.ReportInUseRequest
+	(*ClearDeviceRequest)(nil),            // 22: primum.admin.v1.ClearDeviceRequest
+	(*Fact)(nil),                          // 23: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 24: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 25: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 26: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 27: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 28: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 29: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 30: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 31: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 32: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 33: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 34: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 35: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 36: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 37: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 38: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 39: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 40: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 41: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 42: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 43: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 44: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 45: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 46: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 47: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 48: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 49: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 50: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 51: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 52: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 53: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 54: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 55: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 56: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 57: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 58: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 59: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 60: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 61: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 62: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 63: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 64: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 65: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 66: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 67: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 68: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 69: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 70: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 71: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 72: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 73: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 74: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 75: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 76: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 77: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 78: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 79: primum.admin.v1.ListRelease
+	nil,                                   // 80: primum.admin.v1.Run.TasksEntry
+	(*timestamppb.Timestamp)(nil),         // 81: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 82: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	80, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
-	80, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
+	81, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
+	81, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 2: primum.admin.v1.Touched.records:type_name -> primum.admin.v1.TouchRecord
 	3,  // 3: primum.admin.v1.Touched.before:type_name -> primum.admin.v1.TouchRecord
 	3,  // 4: primum.admin.v1.Touched.after:type_name -> primum.admin.v1.TouchRecord
 	4,  // 5: primum.admin.v1.Touched.leaves:type_name -> primum.admin.v1.Leave
 	5,  // 6: primum.admin.v1.Touched.journals:type_name -> primum.admin.v1.JournalCover
-	80, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
+	81, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
 	8,  // 8: primum.admin.v1.JournalCover.head:type_name -> primum.admin.v1.SignedHead
-	80, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
+	81, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
 	8,  // 10: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
-	80, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	81, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
 	11, // 12: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	80, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	22, // 14: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	80, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
-	18, // 16: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
-	80, // 17: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
-	81, // 18: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
-	80, // 19: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	25, // 20: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	17, // 21: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	31, // 22: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	43, // 23: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	81, // 24: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	80, // 25: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	32, // 26: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	32, // 27: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	41, // 28: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	80, // 29: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	80, // 30: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	42, // 31: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	44, // 32: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	81, // 33: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	43, // 34: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	80, // 35: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	80, // 36: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	48, // 37: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	46, // 38: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	80, // 39: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	80, // 40: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	79, // 41: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	51, // 42: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	58, // 43: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	80, // 44: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	81, // 45: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	22, // 46: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	58, // 47: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	80, // 48: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	65, // 49: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	80, // 50: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	69, // 51: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	80, // 52: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	0,  // 53: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
-	80, // 54: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	80, // 55: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	23, // 56: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	26, // 57: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	28, // 58: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	29, // 59: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	21, // 60: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
-	19, // 61: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
-	20, // 62: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
-	33, // 63: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	34, // 64: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	36, // 65: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	37, // 66: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	38, // 67: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	39, // 68: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	45, // 69: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	47, // 70: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	49, // 71: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	52, // 72: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	53, // 73: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	55, // 74: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	56, // 75: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	59, // 76: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	61, // 77: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	62, // 78: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	64, // 79: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	66, // 80: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	68, // 81: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	70, // 82: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	72, // 83: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	74, // 84: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	76, // 85: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	77, // 86: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	9,  // 87: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	12, // 88: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	14, // 89: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	15, // 90: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	6,  // 91: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
-	1,  // 92: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
-	24, // 93: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	27, // 94: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	17, // 95: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	30, // 96: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	17, // 97: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
-	17, // 98: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
-	17, // 99: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
-	32, // 100: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	35, // 101: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	32, // 102: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	41, // 103: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	41, // 104: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	40, // 105: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	41, // 106: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	46, // 107: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	50, // 108: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	51, // 109: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	54, // 110: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	51, // 111: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	57, // 112: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	60, // 113: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	51, // 114: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	63, // 115: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	65, // 116: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	67, // 117: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	65, // 118: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	71, // 119: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	73, // 120: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	75, // 121: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	78, // 122: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	78, // 123: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	10, // 124: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	13, // 125: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	11, // 126: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	16, // 127: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	7,  // 128: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
-	2,  // 129: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
-	93, // [93:130] is the sub-list for method output_type
-	56, // [56:93] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	81, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	23, // 14: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	81, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	19, // 16: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
+	18, // 17: primum.admin.v1.Device.moved:type_name -> primum.admin.v1.Moved
+	81, // 18: primum.admin.v1.Moved.at:type_name -> google.protobuf.Timestamp
+	81, // 19: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
+	82, // 20: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
+	81, // 21: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	26, // 22: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	17, // 23: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	32, // 24: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	44, // 25: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	82, // 26: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	81, // 27: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	33, // 28: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	33, // 29: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	42, // 30: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	81, // 31: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	81, // 32: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	43, // 33: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	45, // 34: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	82, // 35: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	44, // 36: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	81, // 37: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	81, // 38: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	49, // 39: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	47, // 40: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	81, // 41: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	81, // 42: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	80, // 43: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	52, // 44: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	59, // 45: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	81, // 46: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	82, // 47: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	23, // 48: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	59, // 49: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	81, // 50: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	66, // 51: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	81, // 52: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	70, // 53: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	81, // 54: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,  // 55: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	81, // 56: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	81, // 57: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	24, // 58: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	27, // 59: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	29, // 60: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	30, // 61: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	22, // 62: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
+	20, // 63: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
+	21, // 64: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
+	34, // 65: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	35, // 66: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	37, // 67: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	38, // 68: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	39, // 69: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	40, // 70: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	46, // 71: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	48, // 72: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	50, // 73: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	53, // 74: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	54, // 75: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	56, // 76: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	57, // 77: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	60, // 78: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	62, // 79: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	63, // 80: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	65, // 81: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	67, // 82: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	69, // 83: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	71, // 84: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	73, // 85: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	75, // 86: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	77, // 87: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	78, // 88: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	9,  // 89: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	12, // 90: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	14, // 91: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	15, // 92: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	6,  // 93: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
+	1,  // 94: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
+	25, // 95: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	28, // 96: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	17, // 97: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	31, // 98: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	17, // 99: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
+	17, // 100: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
+	17, // 101: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
+	33, // 102: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	36, // 103: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	33, // 104: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	42, // 105: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	42, // 106: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	41, // 107: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	42, // 108: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	47, // 109: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	51, // 110: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	52, // 111: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	55, // 112: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	52, // 113: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	58, // 114: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	61, // 115: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	52, // 116: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	64, // 117: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	66, // 118: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	68, // 119: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	66, // 120: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	72, // 121: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	74, // 122: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	76, // 123: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	79, // 124: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	79, // 125: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	10, // 126: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	13, // 127: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	11, // 128: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	16, // 129: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	7,  // 130: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
+	2,  // 131: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
+	95, // [95:132] is the sub-list for method output_type
+	58, // [58:95] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -6526,7 +6625,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   79,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   10,
 		},
