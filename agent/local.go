@@ -55,7 +55,7 @@ func (l *local) Hello() *controlv1.Hello {
 	epoch, hold := a.guard.Seen()
 	h := &controlv1.Hello{AgentVersion: Version, Incarnation: l.Incarnation(), LastEpoch: epoch, JournalLsn: a.journal.Head().Seq,
 		HoldVersion: hold, ListNumber: newest, Open: open, AgentTime: timestamppb.Now(), Sandbox: sandboxes()[a.plugins.Level()],
-		EvidenceKey: a.signer.Verifier()}
+		EvidenceKey: a.signer.Verifier(), JournalFirst: a.journal.First()}
 	if rel != nil {
 		h.ListDigest, h.ListTimestamp = rel.Digest[:], rel.Timestamp
 	}

@@ -19,13 +19,14 @@ import (
 
 // commandLine is the agent's command line.
 type commandLine struct {
-	Enroll  enrollCommand  `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
-	Serve   serveCommand   `cmd:"" help:"Run the agent until it is told to end."`
-	Stop    stopCommand    `cmd:"" help:"Stop this agent at once, without a controller; it stays stopped over restarts."`
-	Resume  resumeCommand  `cmd:"" help:"End the stop of this site. Holds of the controller stay."`
-	Doctor  doctorCommand  `cmd:"" help:"Try how well this machine confines plugins, and say what is missing."`
-	Plugin  pluginCommand  `cmd:"" help:"Install plugins of other makers, by their signature."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Enroll  enrollCommand       `cmd:"" help:"Exchange a one-time token for an identity. Done once."`
+	Serve   serveCommand        `cmd:"" help:"Run the agent until it is told to end."`
+	Stop    stopCommand         `cmd:"" help:"Stop this agent at once, without a controller; it stays stopped over restarts."`
+	Resume  resumeCommand       `cmd:"" help:"End the stop of this site. Holds of the controller stay."`
+	Begin   beginJournalCommand `cmd:"" name:"begin-journal" help:"Put the journal aside and begin a new one, where the controller has lost records that were trimmed here. What it forbids stays forbidden."`
+	Doctor  doctorCommand       `cmd:"" help:"Try how well this machine confines plugins, and say what is missing."`
+	Plugin  pluginCommand       `cmd:"" help:"Install plugins of other makers, by their signature."`
+	Version versionCommand      `cmd:"" help:"Print the version."`
 }
 
 type enrollCommand struct {
@@ -47,6 +48,7 @@ type serveCommand struct {
 	Alone   bool          `name:"builtin-without-sandbox" help:"Let the probes that this program was built with run even where the machine cannot confine them. No other plugin ever does."`
 	Witness string        `help:"File that each signed head of the record is appended to, best on another machine: whoever keeps it can show later that nothing was taken out."`
 	Heads   time.Duration `default:"1m" help:"Time between signed heads while records grow, 100ms to 1m."`
+	Journal int64         `name:"journal-most" default:"67108864" help:"Octets of records above which those that the controller has acknowledged are trimmed, 4096 to 1073741824."`
 	Most    int           `default:"64" help:"Most conversations with devices at a time, 1 to 64."`
 }
 
@@ -106,6 +108,9 @@ func (c *serveCommand) Run(e *env) error {
 	if c.Heads < 100*time.Millisecond || c.Heads > mostBetweenHeads {
 		return fmt.Errorf("--heads is %s; it is from 100ms to %s", c.Heads, mostBetweenHeads)
 	}
+	if c.Journal < 4<<10 || c.Journal > 1<<30 {
+		return fmt.Errorf("--journal-most is %d; it is from 4096 to 1073741824", c.Journal)
+	}
 	if c.Plugins == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -113,7 +118,7 @@ func (c *serveCommand) Run(e *env) error {
 		}
 		c.Plugins = filepath.Dir(self)
 	}
-	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: whereabouts.Leases{Path: c.Leases, Form: whereabouts.Form(c.Form)}, Near: c.Near, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone, Witness: c.Witness, Heads: c.Heads,
+	return Run(ctx, Config{Data: c.Data, Policy: list.Policy(c.Policy), Leases: whereabouts.Leases{Path: c.Leases, Form: whereabouts.Form(c.Form)}, Near: c.Near, List: c.List, Plugins: c.Plugins, Builtins: e.builtins, Running: c.Most, Unconfined: c.Alone, Witness: c.Witness, Heads: c.Heads, Journal: c.Journal,
 		Log: slog.New(slog.NewTextHandler(e.err, nil))})
 }
 

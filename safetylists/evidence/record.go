@@ -47,6 +47,8 @@ const (
 	SiteStop Kind = "site_stop" // a person at the site stopped this agent
 	SiteGo   Kind = "site_go"   // a person at the site let it ask again
 
+	PutAside Kind = "put_aside" // a person had the journal before this one put aside
+
 	PluginFault   Kind = "plugin_fault"   // a plugin failed: died, hung, flooded, broke its contract, proposed what nobody approved
 	PluginBarred  Kind = "plugin_barred"  // this version of a plugin was put aside on this agent
 	PluginCleared Kind = "plugin_cleared" // a person let it start again

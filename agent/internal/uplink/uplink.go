@@ -156,7 +156,7 @@ func (s *link) welcome(stream grpc.BidiStreamingClient[controlv1.AgentMessage, c
 	}
 	if first := s.local.First(); w.GetRecordHwm()+1 < first {
 		return fmt.Errorf("%w: it has the records up to %d, and the oldest one here is %d. The ones between were acknowledged and trimmed; "+
-			"the controller has lost them, as after a restore from an old backup. Restore a newer one, or have this agent enrolled anew", ErrLost, w.GetRecordHwm(), first)
+			"the controller has lost them, as after a restore from an old backup. Restore a newer one, or let this agent begin a new journal: primum-agent begin-journal", ErrLost, w.GetRecordHwm(), first)
 	}
 	lsn, err := s.local.Begin(w.GetSessionEpoch())
 	if err != nil {

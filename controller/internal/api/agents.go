@@ -37,6 +37,8 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 		switch {
 		case a.HeadRefused != "":
 			p.State = "REFUSED"
+		case s.Lost(a.Name):
+			p.State = "RECORDS_LOST"
 		case s.Online(a.Name):
 			p.State = "CONNECTED"
 		case a.Epoch == 0:

@@ -35,7 +35,8 @@ type API struct {
 	Safety    *safety.Keeper
 	Bell      *bell.Bell
 	Online    func(agent string) bool
-	Authority [sha256.Size]byte // SHA-256 of the authority's certificate
+	Lost      func(agent string) bool // records of it are missing here
+	Authority [sha256.Size]byte       // SHA-256 of the authority's certificate
 	Now       func() time.Time
 	Log       *slog.Logger
 }

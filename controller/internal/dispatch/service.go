@@ -38,6 +38,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	online  map[string]uint64 // agent to epoch; guarded by mu
+	lost    map[string]bool   // agents that came last with less than what is missing here; guarded by mu
 	readers sync.WaitGroup
 }
 
@@ -59,6 +60,22 @@ func (s *Service) Online(agent string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.online[agent] > 0
+}
+
+// Lost reports whether an agent gets no session because records are missing here that it has trimmed.
+func (s *Service) Lost(agent string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost[agent]
+}
+
+func (s *Service) setLost(agent string, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost == nil {
+		s.lost = map[string]bool{}
+	}
+	s.lost[agent] = lost
 }
 
 // Wait returns when the readers of all ended streams have ended; call it after the server has stopped.

@@ -3,7 +3,9 @@ package dispatch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -64,7 +66,7 @@ func sandbox(s controlv1.Hello_Sandbox) string {
 // open judges the journal of an agent and begins the session.
 func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h *controlv1.Hello) (*session, bool, error) {
 	name := caller.Agent
-	if h.GetHoldVersion() > mostCounted || h.GetLastEpoch() > mostCounted || h.GetJournalLsn() > mostCounted {
+	if h.GetHoldVersion() > mostCounted || h.GetLastEpoch() > mostCounted || h.GetJournalLsn() > mostCounted || h.GetJournalFirst() > mostCounted {
 		return nil, false, status.Error(codes.InvalidArgument, "the greeting names a number that no journal comes to")
 	}
 	if len(h.GetIncarnation()) != 16 {
@@ -75,7 +77,7 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	if err != nil {
 		return nil, false, err
 	}
-	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(),
+	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(), First: h.GetJournalFirst(),
 		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}, Sandbox: sandbox(h.GetSandbox())}
 	for _, p := range h.GetPlugins() {
 		o.Plugins = append(o.Plugins, fmt.Sprintf("%s %s %x", p.GetName(), p.GetVersion(), p.GetSha256()))
@@ -84,6 +86,12 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 		return judge(a, retired, h, tasks)
 	}
 	opened, err := s.Store.OpenSession(ctx, o)
+	s.setLost(name, errors.Is(err, store.ErrLost))
+	if errors.Is(err, store.ErrLost) {
+		why := strings.TrimPrefix(err.Error(), "open session: ")
+		s.Log.Error("records of an agent are lost, as after a restore from an old backup; it gets no session", "agent", name, "why", why)
+		return nil, false, status.Error(codes.FailedPrecondition, why+". Restore a newer backup of the controller, or have the agent begin a new journal: primum-agent begin-journal")
+	}
 	if err != nil {
 		return nil, false, err
 	}

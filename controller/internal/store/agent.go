@@ -194,6 +194,7 @@ type Opening struct {
 	Incarnation []byte
 	LastEpoch   uint64 // newest epoch that the journal knows
 	JournalLSN  uint64
+	First       uint64 // oldest record that the journal still has
 	Version     string
 	Plugins     []string
 	Sandbox     string
@@ -212,7 +213,8 @@ type Opened struct {
 }
 
 // OpenSession begins a session: in one transaction the epoch grows, the journal is judged, and every
-// open task of earlier sessions gets its fate.
+// open task of earlier sessions gets its fate. It fails with ErrLost, and changes nothing, when the journal has trimmed
+// what is not stored here.
 func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 	var out Opened
 	err := s.tx(ctx, "open session", func(tx *sql.Tx) error {
@@ -230,10 +232,17 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 		}
 		reset, fates, why := o.Judge(a, len(gone) > 0, tasks)
 		out.Reset = reset
+		known := bytes.Equal(a.Incarnation, o.Incarnation)
+		stored := a.RecordHWM
+		if !known {
+			stored = 0
+		}
+		if !reset && o.First > stored+1 {
+			return fmt.Errorf("%w: those from %d to %d", ErrLost, stored+1, o.First-1)
+		}
 		if err := applyFates(ctx, tx, tasks, fates, why, o.At); err != nil {
 			return err
 		}
-		known := bytes.Equal(a.Incarnation, o.Incarnation)
 		if len(a.Incarnation) > 0 && (reset && known || !reset && !known) {
 			if err := retire(ctx, tx, o.Agent, a.Incarnation, o.At); err != nil {
 				return err

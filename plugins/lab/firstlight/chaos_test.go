@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// H-013, CONTROL-PLANE 4.7: agent and controller are killed at any moment of a run, one, the other, or both. No device
+// H-013, H-042, CONTROL-PLANE 4.7: agent and controller are killed at any moment of a run, one, the other, or both, while the agent's
+// journal is trimmed again and again. No device
 // receives more than one message, and each question ends in a named state. PRIMUM_KILLS says how often; "make chaos"
 // does it 200 times.
 func TestAgentAndControllerKilledInMidRunAskNothingTwice(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAgentAndControllerKilledInMidRunAskNothingTwice(t *testing.T) {
 		}
 	}
 	units := 30 + 5*kills
-	s := openIn(t, ward(units), "--most", "2")
+	s := openIn(t, ward(units), "--most", "2", "--journal-most", "16384", "--heads", "200ms")
 	addresses := map[string]string{}
 	for _, name := range []string{"admin", "control"} {
 		b, err := os.ReadFile(s.path("controller/" + name + ".address"))
@@ -90,4 +91,8 @@ func TestAgentAndControllerKilledInMidRunAskNothingTwice(t *testing.T) {
 		t.Errorf("%d devices were asked, ends %v", asked, ends)
 	}
 	s.connected() // and it goes on
+	if log, err := os.ReadFile(s.path("primum-agent.log")); err != nil || !strings.Contains(string(log), "the journal was trimmed") {
+		t.Errorf("the journal was never trimmed: %v", err)
+	}
+	s.whole()
 }

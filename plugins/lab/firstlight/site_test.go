@@ -264,6 +264,19 @@ func (s *site) enroll(name, dir string) {
 	}
 }
 
+// whole verifies the agent's record as the controller has it, from the first record on.
+func (s *site) whole() {
+	s.t.Helper()
+	s.until("a signed head stands over a record that verifies whole", bound, func() bool {
+		_ = os.Remove(s.path("export"))
+		if _, _, code := s.try("primum", "", "evidence", "export", "demo", "--to", s.path("export")); code != 0 {
+			return false
+		}
+		out, _, code := s.try("primum", "", "evidence", "verify", s.path("export"))
+		return code == 0 && strings.Contains(out, "Whole: ")
+	})
+}
+
 // between returns what stands between two marks.
 func between(text, before, after string) string {
 	_, rest, ok := strings.Cut(text, before)

@@ -5215,7 +5215,8 @@ type Agent struct {
 	// "agents/...".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
-	// ENROLLED, CONNECTED, OFFLINE, or REFUSED: it signed a head that does not fit its records, and gets no session
+	// ENROLLED, CONNECTED, OFFLINE, RECORDS_LOST: this controller lacks records that the agent has trimmed, as after a restore
+	// from an old backup, and opens no session; or REFUSED: it signed a head that does not fit its records, and gets no session
 	// before it is enrolled anew.
 	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	LastSeen     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`

@@ -948,7 +948,10 @@ type Hello struct {
 	Sandbox Hello_Sandbox `protobuf:"varint,13,opt,name=sandbox,proto3,enum=primum.control.v1.Hello_Sandbox" json:"sandbox,omitempty"`
 	// Required. Verifier of the agent's signed heads (golang.org/x/mod/sumdb/note), of the agent's own name. The
 	// controller keeps the first one of an enrolment and opens no session with another.
-	EvidenceKey   string `protobuf:"bytes,14,opt,name=evidence_key,json=evidenceKey,proto3" json:"evidence_key,omitempty"`
+	EvidenceKey string `protobuf:"bytes,14,opt,name=evidence_key,json=evidenceKey,proto3" json:"evidence_key,omitempty"`
+	// Oldest record that is still in the journal. What came before was acknowledged and trimmed: a controller that has not
+	// stored it opens no session.
+	JournalFirst  uint64 `protobuf:"varint,15,opt,name=journal_first,json=journalFirst,proto3" json:"journal_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1079,6 +1082,13 @@ func (x *Hello) GetEvidenceKey() string {
 		return x.EvidenceKey
 	}
 	return ""
+}
+
+func (x *Hello) GetJournalFirst() uint64 {
+	if x != nil {
+		return x.JournalFirst
+	}
+	return 0
 }
 
 // TaskState is how far a task came, by the journal.
@@ -2659,7 +2669,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05ready\x12<\n" +
 	"\tclearance\x18\n" +
 	" \x01(\v2\x1c.primum.control.v1.ClearanceH\x00R\tclearanceB\x06\n" +
-	"\x04kind\"\x9a\x05\n" +
+	"\x04kind\"\xbf\x05\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1d\n" +
@@ -2680,7 +2690,8 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"agent_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tagentTime\x12%\n" +
 	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\x12:\n" +
 	"\asandbox\x18\r \x01(\x0e2 .primum.control.v1.Hello.SandboxR\asandbox\x12!\n" +
-	"\fevidence_key\x18\x0e \x01(\tR\vevidenceKey\"\\\n" +
+	"\fevidence_key\x18\x0e \x01(\tR\vevidenceKey\x12#\n" +
+	"\rjournal_first\x18\x0f \x01(\x04R\fjournalFirst\"\\\n" +
 	"\aSandbox\x12\x17\n" +
 	"\x13SANDBOX_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSANDBOX_NONE\x10\x01\x12\x14\n" +
