@@ -28,7 +28,6 @@ import (
 	"primum/plugins/sandbox"
 	"primum/plugins/sandbox/confine"
 	controlv1 "primum/proto/control/v1"
-	list "primum/safetylists"
 	"primum/safetylists/evidence"
 	"primum/safetylists/permit"
 )
@@ -120,10 +119,11 @@ func newAgentWith(t *testing.T, p *papertest.Papers, plugins []pluginhost.Binary
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
+	policy := p.Release.List.Site().Policy
+	a := &Agent{cfg: Config{Data: dir, Policy: policy, Log: log}, id: Identity{Name: papertest.Agent}, permitKey: p.PermitKey, log: log,
 		places: whereabouts.Prover{Leases: whereabouts.Leases{Path: leases}}, wake: make(chan struct{}, 1)}
 	var err error
-	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), list.Lab, p.ListRoot); err != nil {
+	if a.trust, err = trust.Open(filepath.Join(dir, "papers"), policy, p.ListRoot); err != nil {
 		t.Fatal(err)
 	}
 	if a.secrets, err = secret.Open(filepath.Join(dir, "secrets")); err != nil {
@@ -257,11 +257,17 @@ func (h *testAgent) records() []evidence.Record {
 // outcome waits for the outcome of the one task.
 func (h *testAgent) outcome() evidence.Result {
 	h.t.Helper()
+	return h.outcomeOf("")
+}
+
+// outcomeOf waits for the outcome of a device, or of any.
+func (h *testAgent) outcomeOf(device string) evidence.Result {
+	h.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for time.Now().Before(deadline) {
 		grown := h.journal.Grown()
 		for _, r := range h.records() {
-			if r.Kind == evidence.Outcome {
+			if r.Kind == evidence.Outcome && (device == "" || r.Device == device) {
 				return *r.Result
 			}
 		}
@@ -274,7 +280,7 @@ func (h *testAgent) outcome() evidence.Result {
 	return evidence.Result{}
 }
 
-// capture is tcpdump on loopback, as the witness.
+// capture is tcpdump, as the witness.
 type capture struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -283,8 +289,13 @@ type capture struct {
 
 func startCapture(t *testing.T, filter string) *capture {
 	t.Helper()
+	return startCaptureOn(t, "lo", filter)
+}
+
+func startCaptureOn(t *testing.T, name, filter string) *capture {
+	t.Helper()
 	c := &capture{t: t, file: filepath.Join(t.TempDir(), "wire.pcap")}
-	args := []string{"-i", "lo", "-U", "--immediate-mode", "-w", c.file}
+	args := []string{"-i", name, "-U", "--immediate-mode", "-w", c.file}
 	if os.Getuid() == 0 {
 		args = append(args, "-Z", "root")
 	}

@@ -133,6 +133,15 @@ func (t *Ticket) Leave(at time.Time) *list.Refusal {
 	return t.g.leave(t.task.Device(), false, at)
 }
 
+// Moved reports what shows that the address is another device's by now; nil when nothing does. A proof that has only
+// become too old since the ticket was made is none: what has begun is brought to its end (H-044).
+func (t *Ticket) Moved(at time.Time) *list.Refusal {
+	if r := t.g.cfg.Prove(t.task.Device(), at); r != nil && r.Reason == list.AddressMoved {
+		return r
+	}
+	return nil
+}
+
 // Engine returns what is known of the device's SNMPv3 engine, its clock carried on to a moment; nil when it
 // has never answered. The caller may change it.
 func (t *Ticket) Engine(at time.Time) *frame.Engine {

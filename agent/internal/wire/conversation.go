@@ -72,6 +72,7 @@ type Conversation struct {
 	rec        Recorder
 	tls        *tls.Conn // over conn, where the approval asks for it
 	conn       net.Conn
+	hush       bool           // nothing more goes out, not even what the kernel has to say
 	deadline   time.Time      // of the whole conversation
 	cut        bool           // a reply had begun and had no time to end
 	step       int            // next message
@@ -118,6 +119,9 @@ func (c *Conversation) Exchange(ctx context.Context, proposed []byte) (Reply, er
 	}
 	c.place = next
 	reply, err := c.exchange(ctx, q, msg)
+	if moved := c.elsewhere(err); moved != nil {
+		return Reply{}, moved
+	}
 	if err != nil {
 		return Reply{}, c.broken(ctx, err)
 	}
@@ -155,7 +159,11 @@ func (c *Conversation) may(ctx context.Context) (stop func() bool, err error) {
 	if err := c.late(now); err != nil && !takenOut(controlEnd) {
 		return nil, err
 	}
-	if c.conn == nil {
+	if c.conn != nil {
+		if r := c.ticket.Moved(now); r != nil {
+			return nil, c.moved(r)
+		}
+	} else {
 		if err := c.dial(ctx); err != nil {
 			return nil, err
 		}

@@ -103,7 +103,16 @@ func (c *Conversation) dial(ctx context.Context) error {
 		}
 		return c.failed(err)
 	}
+	if udp, ok := conn.(*net.UDPConn); ok {
+		if conn, err = hushed(udp); err != nil {
+			return c.end(Local, err.Error())
+		}
+	}
 	c.conn, c.s.Connected = conn, true
+	// Only now has the kernel heard which network card has the address. Whoever took the connection gets its FIN.
+	if r := c.ticket.Moved(c.d.now()); r != nil && transport == "tcp" {
+		return c.halt(r)
+	}
 	if pin := task.Query().Spec().TLSPin; pin != "" {
 		return c.secure(ctx, pin)
 	}
@@ -164,6 +173,10 @@ func (c *Conversation) Close() {
 		c.d.leave(c.conn, wait)
 		return
 	}
+	if c.hush && silence(c.conn) == nil {
+		c.d.leave(c.conn, drainTCP)
+		return
+	}
 	c.abort()
 	if c.tls != nil && c.conn.SetDeadline(c.d.now().Add(time.Second)) == nil {
 		_ = c.tls.CloseWrite() // close_notify; the error is the device's, as below
@@ -221,7 +234,7 @@ func (d *Dialer) leave(conn net.Conn, wait time.Duration) {
 }
 
 func drain(conn net.Conn) {
-	if _, udp := conn.(*net.UDPConn); !udp {
+	if _, udp := conn.(*datagrams); !udp {
 		_, err := io.CopyN(io.Discard, conn, maxDrain)
 		if err != nil {
 			return // end of file, or the deadline

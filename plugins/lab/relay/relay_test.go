@@ -166,7 +166,6 @@ func TestAnAddressThatMovedLeadsToTheNewDeviceAlone(t *testing.T) {
 	if got := ask(t, conn, "a"); !slices.Equal(got, []string{"a old"}) {
 		t.Fatal(got)
 	}
-	time.Sleep(1100 * time.Millisecond) // the kernel believes nobody who moves within a second (locktime of arp(7))
 	r.Put(next)
 	if got := ask(t, conn, "b"); !slices.Equal(got, []string{"b next"}) {
 		t.Errorf("after the move: %v", got)
