@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"primum/agent/internal/guard"
+	list "primum/safetylists"
 	"primum/safetylists/evidence"
 )
 
@@ -24,19 +25,19 @@ const (
 // a pump that was unplugged, stays absent. What has no earlier answer to be held against is held against the fixed bound alone. It sends
 // nothing, for it looks at what the approved question told.
 func alive(r evidence.Result, refused bool, before guard.Vitals, at time.Time) evidence.Result {
-	distress := func(words string) evidence.Result {
-		r.State, r.Detail = evidence.Distress, words
+	distress := func(reason list.Reason, words string) evidence.Result {
+		r.State, r.Reason, r.Detail = evidence.Distress, reason, words
 		return r
 	}
 	switch {
 	case r.State == evidence.Absent && refused && before.Baseline > 0:
-		return distress("nobody listens at its port, where it answered this question before")
+		return distress(list.ServiceGone, "nobody listens at its port, where it answered this question before")
 	case r.State != evidence.Answered && r.State != evidence.Declined:
 		return r
 	}
 	took := time.Duration(r.TookUS) * time.Microsecond
 	if bound := max(slowAtLeast, slowTimes*before.Baseline); took > bound {
-		return distress(fmt.Sprintf("it answered after %s; before, it took %s", took.Round(time.Millisecond), before.Baseline.Round(time.Millisecond)))
+		return distress(list.DeviceSlow, fmt.Sprintf("it answered after %s; before, it took %s", took.Round(time.Millisecond), before.Baseline.Round(time.Millisecond)))
 	}
 	if before.Sent.IsZero() {
 		return r
@@ -47,11 +48,11 @@ func alive(r evidence.Result, refused bool, before guard.Vitals, at time.Time) e
 	}
 	if r.Uptime != nil && !wrapped(before, at) {
 		if up := time.Duration(*r.Uptime) * 10 * time.Millisecond; soon(up) && at.Sub(before.Sent) > up+restartSlack/2 {
-			return distress(fmt.Sprintf("it started anew %s after it was last asked", (at.Sub(before.Sent) - up).Round(time.Second)))
+			return distress(list.DeviceRestarted, fmt.Sprintf("it started anew %s after it was last asked", (at.Sub(before.Sent) - up).Round(time.Second)))
 		}
 	}
 	if now, was := r.Engine, before.Engine; now != nil && was != nil && now.ID == was.ID && now.Boots > was.Boots && soon(time.Duration(now.Time)*time.Second) {
-		return distress(fmt.Sprintf("its SNMP engine started anew since it was last asked: %d starts, before %d", now.Boots, was.Boots))
+		return distress(list.DeviceRestarted, fmt.Sprintf("its SNMP engine started anew since it was last asked: %d starts, before %d", now.Boots, was.Boots))
 	}
 	return r
 }

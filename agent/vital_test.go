@@ -56,7 +56,7 @@ func TestAnAnswerTellsWhetherTheDeviceIsAsItWas(t *testing.T) {
 		"its engine, the day after":         {evidence.Result{State: evidence.Answered, Engine: engine(8, 3600)}, guard.Vitals{Sent: asked(day), Engine: engine(7, 9)}, evidence.Answered},
 		"its engine goes on":                {evidence.Result{State: evidence.Answered, Engine: engine(7, 86_409)}, guard.Vitals{Sent: asked(day), Engine: engine(7, 9)}, evidence.Answered},
 	} {
-		if got := alive(c.is, strings.HasPrefix(name, "refused"), c.before, now); got.State != c.want || got.State != c.is.State && got.Detail == "" {
+		if got := alive(c.is, strings.HasPrefix(name, "refused"), c.before, now); got.State != c.want || (got.State != c.is.State) != (got.Detail != "" && got.Reason != "") {
 			t.Errorf("%s: %s %q, not %s", name, got.State, got.Detail, c.want)
 		}
 	}

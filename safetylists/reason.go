@@ -41,6 +41,8 @@ const (
 	MinInterval        Reason = "MIN_INTERVAL"
 	BudgetSpent        Reason = "BUDGET_SPENT"
 	DeviceBusy         Reason = "DEVICE_BUSY"
+	WaveWaits          Reason = "WAVE_WAITS"
+	PaceSpent          Reason = "PACE_SPENT"
 	Quarantined        Reason = "QUARANTINED"
 	AddressUnproven    Reason = "ADDRESS_NOT_PROVEN"
 	AddressMoved       Reason = "ADDRESS_MOVED"
@@ -50,6 +52,9 @@ const (
 	CredentialRefused  Reason = "CREDENTIAL_REFUSED"
 	EngineChanged      Reason = "ENGINE_CHANGED"
 	CertificateChanged Reason = "CERTIFICATE_CHANGED"
+	DeviceSlow         Reason = "DEVICE_SLOW"
+	DeviceRestarted    Reason = "DEVICE_RESTARTED"
+	ServiceGone        Reason = "SERVICE_GONE"
 	NoPlugin           Reason = "NO_PLUGIN"
 	PluginBreach       Reason = "PLUGIN_BREACH"
 	PluginFailed       Reason = "PLUGIN_FAILED"
@@ -103,6 +108,8 @@ func catalogue() map[Reason]Words {
 		ClockSkew:          {notAsked, "The clocks of agent and controller differ by more than 30 seconds.", "Set the clocks right."},
 		MinInterval:        {notAsked, "The device was asked this lately and is left in peace until its rest time is over.", "Use the last answer, or wait."},
 		BudgetSpent:        {notAsked, "The budget of this caller for today is used up.", "Wait until tomorrow, or have a larger standing approval signed."},
+		WaveWaits:          {notAsked, "The question is new to this model here: it goes to a few devices first, and to the next only when those stayed well.", "Nothing to do: it is asked in a later approved time. If a device of the model did not stay well, look at that one first."},
+		PaceSpent:          {notAsked, "As many questions as this device, its model, its subnet, the agent or the site takes in a time were asked already.", "Nothing to do: it is asked in a later approved time, or give the approved time more length."},
 		DeviceBusy:         {notAsked, "Another question to this device was still under way.", "Nothing to do: it is asked in a later approved time."},
 		Quarantined:        {notAsked, "The device showed distress at an earlier question and is left in peace.", "Have a person look at the device, and clear it with primum devices clear."},
 		AddressUnproven:    {notAsked, "Nothing proves that this address still belongs to this device.", "Give the agent a lease file to watch, or attest a fixed address in the inventory."},
@@ -113,6 +120,9 @@ func catalogue() map[Reason]Words {
 		CredentialRefused:  {"The device did not answer the question.", "It does not take this credential. It is not tried a second time, because devices lock out or raise an alarm.", "Find out the right one and set it with primum secret set."},
 		CertificateChanged: {"The question was not sent.", "The device shows another certificate than the one that is registered for it, so it may be another device.", "Go to the device. If its certificate was renewed, enter the new one in the inventory."},
 		EngineChanged:      {"The device did not answer the question.", "Another SNMP engine answers at this address than before, so it may be another device.", "Go to the device. If it was exchanged, correct the inventory and clear it."},
+		DeviceSlow:         {"The device was asked, and is left alone.", "It answered far slower than before.", "Look at the device and at what else it has to do, then say with primum devices clear that it may be asked again."},
+		DeviceRestarted:    {"The device was asked, and is left alone.", "It started anew soon after it was asked the time before: the question may have been the cause.", "Look at the device and its own log, then say with primum devices clear that it may be asked again."},
+		ServiceGone:        {"The device was asked, and is left alone.", "It is there and refuses where it answered this question before: its service has ended.", "Look whether somebody has ended or moved the service, then say with primum devices clear that the device may be asked again."},
 		NoPlugin:           {notAsked, "The probe for this kind of question is not running on the agent.", "Look at the agent's log; reinstall the agent if its probes were changed."},
 		PluginBreach:       {"The question was not sent.", "The probe proposed bytes that nobody approved, and was ended.", "Treat this as an incident and tell the maker of the probe."},
 		PluginFailed:       {"The question was not brought to its end.", "The probe failed: it died, hung, flooded or broke its contract.", "Nothing to do at the device. See the agent's log; a probe that fails three times within an hour is put aside."},

@@ -248,7 +248,7 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 		case wait > budget.Longest:
 			return Verdict{Again: at.Add(100 * time.Millisecond), Line: line} // for others to end
 		case end.Add(dec.Limits.Cap).After(t.Closes()) || !end.Before(t.Until()):
-			return refuse(list.Refuse(list.OutsideWindow, "the packets of its "+line.String()+" are spent until "+end.UTC().Format(time.TimeOnly)))
+			return refuse(list.Refuse(list.PaceSpent, "the packets of its "+line.String()+" are spent until "+end.UTC().Format(time.TimeOnly)))
 		}
 		return Verdict{Again: end, Line: line}
 	}

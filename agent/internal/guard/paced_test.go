@@ -82,11 +82,11 @@ func TestAQuestionWhoseTimeEndsBeforeItsBudgetIsRefused(t *testing.T) {
 		want        list.Reason
 	}{
 		"time for both":             {time.Hour, 600 * time.Millisecond, ""},
-		"the permit ends before":    {time.Hour, 400 * time.Millisecond, list.OutsideWindow},
-		"the permit ends just then": {time.Hour, 500 * time.Millisecond, list.OutsideWindow},
+		"the permit ends before":    {time.Hour, 400 * time.Millisecond, list.PaceSpent},
+		"the permit ends just then": {time.Hour, 500 * time.Millisecond, list.PaceSpent},
 		"it just ends in time":      {5500 * time.Millisecond, 5 * time.Second, ""},
-		"it would not end in time":  {5499 * time.Millisecond, 5 * time.Second, list.OutsideWindow},
-		"it is nearly over":         {5001 * time.Millisecond, 5 * time.Second, list.OutsideWindow},
+		"it would not end in time":  {5499 * time.Millisecond, 5 * time.Second, list.PaceSpent},
+		"it is nearly over":         {5001 * time.Millisecond, 5 * time.Second, list.PaceSpent},
 	} {
 		h := ward(t, c.open)
 		for i := range uint32(24) {

@@ -274,8 +274,8 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 		return false, err
 	}
 	taken, why := ses.pace.take(ses, run.Name, l, items, room)
-	for reason, items := range why {
-		if err := ses.Store.Say(ctx, run.Name, items, reason); err != nil {
+	for words, items := range why {
+		if err := ses.Store.Say(ctx, run.Name, items, string(list.PaceSpent), words); err != nil {
 			ses.pace.back(taken)
 			return false, err
 		}

@@ -92,7 +92,7 @@ func (ses *session) waves(ctx context.Context, run string, l *loaded, items []in
 			continue
 		}
 		l.said[w] = why[w]
-		if err := ses.Store.Say(ctx, run, items, why[w]); err != nil {
+		if err := ses.Store.Say(ctx, run, items, string(list.WaveWaits), why[w]); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -139,7 +139,7 @@ func (s *Store) Dispatch(ctx context.Context, o Order, sendings []Sending, at ti
 			return err
 		}
 		for i, x := range sendings {
-			if err := must(ctx, tx, ErrState, `UPDATE task SET state = 'DISPATCHED', work_order = ?, ordinal = ?, sends = sends + 1, dispatched = ?
+			if err := must(ctx, tx, ErrState, `UPDATE task SET state = 'DISPATCHED', reason = '', detail = '', work_order = ?, ordinal = ?, sends = sends + 1, dispatched = ?
 				WHERE run = ? AND item = ? AND state = 'QUEUED'`, o.ID, i, micros(at), o.Run, x.Item); err != nil {
 				return err
 			}

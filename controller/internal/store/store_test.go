@@ -420,3 +420,21 @@ func TestARenewalDoesNotOutliveAnEnrolment(t *testing.T) {
 	is(t, "renewed by another agent", s.AddCertificate(ctx, Certificate{Serial: "4", Agent: "ward", Until: at(50)}, "3", at(3)), ErrNotFound)
 	no(t, s.AddCertificate(ctx, Certificate{Serial: "5", Agent: "icu", Until: at(50)}, "3", at(3)))
 }
+
+// A question whose turn did not come says why, and one that went out after all says nothing of it.
+func TestWhyAQuestionWaitedStaysAfterItsTime(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Say(ctx, "r", []int{0, 1}, "WAVE_WAITS", "wave 1 is watched"))
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{1, "p1"}}, at(4)))
+	if _, err := s.Settle(ctx, at(51), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := s.Tasks(ctx, "r", -1, 0)
+	no(t, err)
+	for i, want := range []Task{{State: "STOPPED", Reason: "WAVE_WAITS", Detail: "wave 1 is watched"}, {State: "DISPATCHED"}, {State: "STOPPED", Reason: "STOPPED"}} {
+		if x := tasks[i]; x.State != want.State || x.Reason != want.Reason || x.Detail != want.Detail {
+			t.Errorf("task %d: %s %s %q", i, x.State, x.Reason, x.Detail)
+		}
+	}
+}

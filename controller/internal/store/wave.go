@@ -50,11 +50,11 @@ func (s *Store) CountModel(ctx context.Context, manufacturer, model string) (int
 	return int(n), nil
 }
 
-// Say writes why queued questions of a run wait. It stays when the approved time ends before their turn.
-func (s *Store) Say(ctx context.Context, run string, items []int, why string) error {
+// Say writes why queued questions of a run wait, in a reason code and in words. Both stay when the approved time ends before their turn.
+func (s *Store) Say(ctx context.Context, run string, items []int, reason, why string) error {
 	return s.tx(ctx, "say why questions wait", func(tx *sql.Tx) error {
 		for _, item := range items {
-			if _, err := change(ctx, tx, `UPDATE task SET detail = ? WHERE run = ? AND item = ? AND state = 'QUEUED'`, why, run, item); err != nil {
+			if _, err := change(ctx, tx, `UPDATE task SET reason = ?, detail = ? WHERE run = ? AND item = ? AND state = 'QUEUED'`, reason, why, run, item); err != nil {
 				return err
 			}
 		}
