@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,10 @@ type Sending struct {
 // MaxOpen is how many questions an agent may have open: two full orders (CONTROL-PLANE 4.6). Orders are smaller where budgets
 // let only some questions go.
 const MaxOpen = 100
+
+// leastRoom is how many more questions an agent has to have room for before the queue of a window is looked through for it: each look
+// reads up to 2,000 tasks. What is asked on demand waits for none of it.
+const leastRoom = 10
 
 const countOpen = `SELECT count(*) FROM work_order o JOIN task t ON t.work_order = o.id WHERE o.agent = ? AND o.state = 'DISPATCHED' AND t.state = 'DISPATCHED'`
 
@@ -84,7 +89,7 @@ func (s *Store) Due(ctx context.Context, agent string, at time.Time, skip map[st
 		return Run{}, nil, fmt.Errorf("list due runs: %w", err)
 	}
 	for _, r := range runs {
-		if skip[r.Name] {
+		if skip[r.Name] || room < leastRoom && strings.HasPrefix(r.Caller, "windows/") {
 			continue
 		}
 		tasks, err := all(ctx, s.r, scanTask, `SELECT `+taskColumns+` FROM task WHERE run = ? AND state = 'QUEUED' ORDER BY item LIMIT ?`, r.Name, limit)

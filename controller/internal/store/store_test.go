@@ -132,6 +132,15 @@ func TestAnAgentHasAtMostAHundredQuestionsOpen(t *testing.T) {
 	if room, err := s.Room(ctx, "icu"); err != nil || room != 1 {
 		t.Errorf("room for %d: %v", room, err)
 	}
+	if _, _, err := s.Due(ctx, "icu", at(4), nil, 10); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a window's queue is looked through for one question: %v", err)
+	}
+	p := Plan{Name: "q", Caller: "tool", Agent: "icu", Opens: at(1), Closes: at(50), Digest: []byte{2}, List: []byte{2}, Document: []byte{3}, State: Approved}
+	no(t, s.Fire(ctx, Run{Name: "call", Plan: "q", Caller: "tool", Agent: "icu", Opens: at(1), Closes: at(50), State: "PENDING", Planned: 1},
+		[]Task{{Run: "call", Item: 0, Device: "A", Kind: "snmp.get", Question: "q", State: "QUEUED"}}, &p, nil, act(1)))
+	if r, _, err := s.Due(ctx, "icu", at(4), nil, 10); err != nil || r.Name != "call" {
+		t.Errorf("what is asked on demand waits: %v %v", r.Name, err)
+	}
 	no(t, s.Dispatch(ctx, order("o2", a.Epoch, 0), most[:1], at(4)))
 	is(t, "another", s.Dispatch(ctx, order("o3", a.Epoch, 0), []Sending{{MaxOpen, "last"}}, at(4)), ErrState)
 	if _, _, err := s.Due(ctx, "icu", at(4), nil, 10); !errors.Is(err, ErrNotFound) {
