@@ -26,8 +26,11 @@ func Refused(r Reason, detail string) Decision { return Decision{Reason: r, deta
 
 // Detail says what in particular, for a person. Empty: nothing but the words of the reason.
 func (d Decision) Detail() string {
-	return d.detail[0] + d.detail[1] + d.detail[2] + d.detail[3]
+	return d.detail.String()
 }
+
+// String joins the pieces.
+func (w words) String() string { return w[0] + w[1] + w[2] + w[3] }
 
 // Equal reports whether both decide the same, for the same reasons.
 func (d Decision) Equal(e Decision) bool {
@@ -92,6 +95,10 @@ func (l *List) DecideKnown(s *Subject, q Query, at time.Time) Decision {
 		}
 	case best.Allowed():
 		best.Limits = l.site.tightened(best.Limits, &by, l, q.Kind())
+		// the whole conversation stays out of the hours of the ward, whose end it could not know
+		if hours, ok := l.site.quiet(s.place, at, at.Add(max(best.Limits.Cap, time.Nanosecond))); ok {
+			return Decision{Reason: QuietHours, Statements: best.Statements, detail: words{hours.String()}}
+		}
 	}
 	return best
 }
@@ -206,11 +213,8 @@ func (l *List) tryAllow(i int32, x *Subject, q Query, hazards *found, at time.Ti
 		return refuse(8, ApprovalExpired, "it ended on ", s.expires)
 	}
 	if s.OutOfUse || x.device.Class.NeedsUseEvidence() {
-		switch use := x.device.OutOfUse; {
-		case use == nil || use.By == "":
-			return refuse(9, InUseUnknown, "nobody has confirmed it")
-		case !at.Before(use.Until):
-			return refuse(9, InUseUnknown, "the confirmation by ", use.By, " does not cover that time")
+		if ok, why := l.site.unused(x, at); !ok {
+			return attempt{InUseUnknown, 9, why}
 		}
 	}
 	return attempt{reason: Allowed, depth: 10}

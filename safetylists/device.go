@@ -73,6 +73,7 @@ type Device struct {
 	Address  netip.Addr    `json:"address"`
 	Claims   []Claim       `json:"claims"`
 	OutOfUse *OutOfUse     `json:"out_of_use,omitempty"`
+	Status   *CMMSStatus   `json:"cmms_status,omitempty"`
 	Fixed    *FixedAddress `json:"fixed_address,omitempty"`
 	Options  []string      `json:"options,omitempty"` // licensed options that somebody has confirmed at the device
 

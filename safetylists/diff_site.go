@@ -72,6 +72,8 @@ func diffSites(before, after *List) []Change {
 			add(siteFile, Wider, "%s signs plans with another key", name)
 		}
 	}
+	out = append(out, diffUse(was.UseStatus, is.UseStatus)...)
+	out = append(out, diffQuiet(was, is)...)
 	old, now := tightenings(was), tightenings(is)
 	for _, t := range old {
 		if !slices.Contains(now, t) {

@@ -56,6 +56,9 @@ func TestDiffSaysWhatASiteAllowsThatItDidNot(t *testing.T) {
 	signed := func(s *Site) {
 		s.SignOffs = []SignOff{{Statement: "vela.allow", Digest: f.Statements[0].Digest, By: []string{"A"}}}
 	}
+	quiet := func(more string) Site {
+		return site(func(s *Site) { with := siteWith(t, more); s.Zone, s.Quiet = with.Zone, with.Quiet })
+	}
 	older := func(s *Site) { s.SignOffs = []SignOff{{Statement: "vela.allow", By: []string{"A"}}} }
 	for _, c := range []struct {
 		name          string
@@ -76,6 +79,12 @@ func TestDiffSaysWhatASiteAllowsThatItDidNot(t *testing.T) {
 		{"a shorter watch", site(), site(func(s *Site) { s.WaveWatch = 20 * time.Minute }), []Change{{"site file", Wider, "the watch of a wave was 1h0m0s, is 20m0s"}}},
 		{"a word about an address counts", site(), site(func(s *Site) { s.AddressProof = Attested }), []Change{{"site file", Wider, "what proves an address beside leases and neighbours was nothing, is attested"}}},
 		{"it counts no longer", site(func(s *Site) { s.AddressProof = Attested }), site(), []Change{{"site file", Narrower, "what proves an address beside leases and neighbours was attested, is nothing"}}},
+		{"a word of the CMMS", site(), site(func(s *Site) { s.UseStatus = UseStatus{[]string{"in storage"}, time.Hour} }), []Change{{"site file", Wider, `the CMMS status "in storage" is evidence that a device is not in use`}}},
+		{"another word, for longer", site(func(s *Site) { s.UseStatus = UseStatus{[]string{"spare"}, time.Hour} }), site(func(s *Site) { s.UseStatus = UseStatus{[]string{"in storage"}, 2 * time.Hour} }), []Change{
+			{"site file", Wider, `the CMMS status "in storage" is evidence that a device is not in use`}, {"site file", Wider, "a CMMS status could be 1h0m0s old, and may be 2h0m0s"},
+			{"site file", Narrower, `the CMMS status "spare" is no longer evidence that a device is not in use`}}},
+		{"other hours, other clocks", quiet("zone: Europe/Vienna\nquiet: [{place: ICU, from: \"07:00\", to: \"19:00\"}]\n"), quiet("zone: UTC\nquiet: [{place: ICU, from: \"07:00\", to: \"18:00\"}]\n"), []Change{
+			{"site file", Wider, "the zone of its clocks was Europe/Vienna, is UTC"}, {"site file", Wider, "no longer quiet: ICU, from 07:00 to 19:00"}, {"site file", Narrower, "quiet: ICU, from 07:00 to 18:00"}}},
 		{"another person, another key", site(func(s *Site) { s.Approvers["C"] = key }), site(func(s *Site) { s.Approvers = map[string][]byte{"A": other, "B": key} }), []Change{
 			{"site file", Wider, "A signs plans with another key"}, {"site file", Wider, "B may sign plans now"}, {"site file", Narrower, "C may no longer sign plans"}}},
 		{"other tightenings", site(func(s *Site) { s.Tighten = []Tightening{{"", nil, Limits{Rest: 48 * time.Hour}}} }),

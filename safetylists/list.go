@@ -36,7 +36,10 @@ type Site struct {
 	Statements   []*Statement // its own: deny, forbid_port, note, and allow with two persons' signatures
 	Tighten      []Tightening
 	AddressProof AddressProof
-	WaveWatch    time.Duration // see [Site.Watch]; 0: the default of the policy
+	UseStatus    UseStatus
+	Zone         *time.Location // of the clocks on its walls; nil: not told
+	Quiet        []Quiet        // hours of wards in which nothing is asked
+	WaveWatch    time.Duration  // see [Site.Watch]; 0: the default of the policy
 }
 
 // List is a compiled set of statements for one site. It is immutable and safe for concurrent use.

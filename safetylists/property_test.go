@@ -73,6 +73,20 @@ func compiled(t *rapid.T, files []*File) *List {
 	return listOf(t, files, signedOffBy(files, Real, "M. Lindqvist"))
 }
 
+// siteWith is a site file with more fields.
+func siteWith(t interface {
+	Helper()
+	Fatal(args ...any)
+}, more string) Site {
+	t.Helper()
+	text, _ := siteText(t, more)
+	s, err := LoadSite([]byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func listOf(t *rapid.T, files []*File, site Site) *List {
 	l, err := New(files, site)
 	if err != nil {
@@ -130,7 +144,16 @@ func TestAddingADenyNeverTurnsARefusalIntoAnAllowance(t *testing.T) {
 
 func TestKnowingLessNeverTurnsARefusalIntoAnAllowance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l, q, d := compiled(t, filesOf(t, 2, 2)), question(t), agreeing(t)
+		files := filesOf(t, 2, 2)
+		site := signedOffBy(files, Real, "M. Lindqvist")
+		hours := siteWith(t, "zone: Europe/Vienna\nquiet: [{place: ward 3, from: \"00:00\", to: \"24:00\"}]\nuse_status: {not_in_use: [in storage]}\n")
+		site.Zone, site.Quiet, site.UseStatus = hours.Zone, hours.Quiet, hours.UseStatus
+		l, q, d := listOf(t, files, site), question(t), agreeing(t)
+		d.Place = rapid.SampledFrom([]string{"", "Ward 3", "Ward 4"}).Draw(t, "place")
+		d.Status = &CMMSStatus{Text: rapid.SampledFrom([]string{"In Storage", "active"}).Draw(t, "status"), At: now().Add(-time.Hour)}
+		if rapid.Bool().Draw(t, "unconfirmed") {
+			d.OutOfUse = nil
+		}
 		less := d
 		less.Claims = slices.Clone(d.Claims)
 		c := &less.Claims[rapid.IntRange(0, len(d.Claims)-1).Draw(t, "claim")]
@@ -139,7 +162,7 @@ func TestKnowingLessNeverTurnsARefusalIntoAnAllowance(t *testing.T) {
 				*blank = ""
 			}
 		}
-		switch rapid.IntRange(0, 4).Draw(t, "and also") {
+		switch rapid.IntRange(0, 6).Draw(t, "and also") {
 		case 0:
 			less.MAC = ""
 		case 1:
@@ -148,6 +171,10 @@ func TestKnowingLessNeverTurnsARefusalIntoAnAllowance(t *testing.T) {
 			less.OutOfUse = nil
 		case 3:
 			less.Class = ""
+		case 4:
+			less.Status = nil
+		case 5:
+			less.Place = ""
 		}
 		if before, after := l.Decide(d, q, now()), l.Decide(less, q, now()); after.Allowed() && !before.Allowed() {
 			t.Fatalf("%s became allowed by %v: %+v", before.Reason, after.Statements, less.Claims)

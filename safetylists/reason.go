@@ -24,6 +24,7 @@ const (
 	ApprovalExpired    Reason = "APPROVAL_EXPIRED"
 	InUseUnknown       Reason = "IN_USE_UNKNOWN"
 	OptionUnknown      Reason = "OPTION_UNKNOWN"
+	QuietHours         Reason = "QUIET_HOURS"
 	NotRegistered      Reason = "NOT_REGISTERED"
 
 	NoList             Reason = "NO_LIST"
@@ -90,8 +91,9 @@ func catalogue() map[Reason]Words {
 		EvidenceTooWeak:    {notAsked, "The document behind this allowance was only seen as a table of contents.", "Obtain the manufacturer's document and have the allowance renewed."},
 		NotSignedOff:       {notAsked, "This hospital has not signed off the allowance.", "Have the allowance signed off: one person where its document was read in full, two where in excerpt."},
 		ApprovalExpired:    {notAsked, "The allowance for this product has expired.", "Ask the manufacturer to renew it."},
-		InUseUnknown:       {notAsked, "It is not known whether a patient depends on this device right now.", "Confirm at the device that it is not in use, with a time limit."},
+		InUseUnknown:       {notAsked, "It is not known whether a patient depends on this device right now.", "Confirm at the device that it is not in use, with a time limit: primum devices out-of-use."},
 		OptionUnknown:      {notAsked, "The allowance needs a licensed option, and nobody has confirmed that this device has it.", "Read the licensed options at the device and enter them in the inventory."},
+		QuietHours:         {notAsked, "The ward of this device wants nothing to be asked in these hours.", "Make the approved time outside the hours of the ward, which the site file names."},
 		NotRegistered:      {notAsked, "The inventory lacks what the question needs: address, port, AE title, or HL7 application and facility.", "Enter what is missing in the inventory."},
 
 		NoList:             {notAsked, "There is no safety list on the agent.", "Publish a signed list release to the controller."},

@@ -20,6 +20,9 @@ type siteSpec struct {
 	MinApprovers int             `yaml:"min_approvers"`
 	WaveWatch    string          `yaml:"wave_watch,omitempty"` // how long each wave of a new question is watched before the next
 	AddressProof AddressProof    `yaml:"address_proof,omitempty"`
+	UseStatus    *useSpec        `yaml:"use_status,omitempty"`
+	Zone         string          `yaml:"zone,omitempty"`
+	Quiet        []quietSpec     `yaml:"quiet,omitempty"`
 	Approvers    []approverSpec  `yaml:"approvers"`
 	SignOffs     []signOffSpec   `yaml:"sign_offs"`
 	Tighten      []tightenSpec   `yaml:"tighten,omitempty"`
@@ -72,6 +75,12 @@ func LoadSite(text []byte, files []*File) (Site, error) {
 		return Site{}, err
 	}
 	if s.AddressProof, err = spec.AddressProof.parse(); err != nil {
+		return Site{}, err
+	}
+	if s.UseStatus, err = spec.use(); err != nil {
+		return Site{}, err
+	}
+	if err := spec.quiet(&s); err != nil {
 		return Site{}, err
 	}
 	keys := map[string]string{}

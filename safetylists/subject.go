@@ -10,6 +10,8 @@ type Subject struct {
 	claims  []known
 	oui     string
 	options []string // folded
+	place   string   // its words; empty: not known
+	status  string   // of the CMMS, folded; empty: none that has a time
 
 	anyMaker, anyModel bool // some claim does not state it
 	named              bool // some claim states a maker or a model
@@ -32,7 +34,10 @@ type known struct {
 
 // Know makes a device ready for decisions.
 func Know(d Device) Subject {
-	s := Subject{device: d, oui: d.OUI(), claims: make([]known, len(d.Claims))}
+	s := Subject{device: d, oui: d.OUI(), claims: make([]known, len(d.Claims)), place: wordsOf(d.Place)}
+	if d.Status != nil && !d.Status.At.IsZero() {
+		s.status = fold(d.Status.Text)
+	}
 	for i, c := range d.Claims {
 		k := known{source: c.Source, raw: c, maker: fold(c.Manufacturer), model: fold(c.Model), version: fold(c.Version)}
 		k.number, k.comparable = parseDotted(k.version)

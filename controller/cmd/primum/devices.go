@@ -153,6 +153,9 @@ func (c *deviceShowCommand) Run(e *env) error {
 	return e.show(d, func() {
 		e.say("%s  %s %s, %s %s", d.GetAssetTag(), d.GetManufacturer(), d.GetModel(), d.GetDepartment(), d.GetLocation())
 		e.say("  CMMS: serial %q, firmware %q, address %s, MAC %s", d.GetSerial(), d.GetFirmware(), d.GetIp(), d.GetMac())
+		if d.GetCmmsStatus() != "" {
+			e.say("  CMMS status: %s, as of %s", d.GetCmmsStatus(), cmp.Or(d.GetCmmsStatusAt(), "no time that it says"))
+		}
 		if d.GetAddressAttestedBy() != "" {
 			e.say("  %s attests the address %s until %s", d.GetAddressAttestedBy(), d.GetAddressAttested(), d.GetAddressAttestedUntil())
 		}

@@ -70,7 +70,7 @@ func (s *inventoryService) ReportInUse(ctx context.Context, r *adminv1.ReportInU
 	s.Bell.Ring()
 	a = s.act(ctx, "report in use", "devices/"+tag)
 	a.Detail = r.GetReason()
-	if err := s.Store.SetCells(ctx, tag, map[string]string{"out_of_use_confirmed_by": "", "out_of_use_confirmed_until": ""}, nil, a); err != nil {
+	if err := s.Store.SetCells(ctx, tag, map[string]string{"out_of_use_confirmed_by": "", "out_of_use_confirmed_until": "", "cmms_status_at": ""}, nil, a); err != nil {
 		return nil, s.failed(err, "device "+tag)
 	}
 	return s.GetDevice(ctx, &adminv1.GetDeviceRequest{Name: "devices/" + tag})

@@ -88,8 +88,11 @@ func TestAWordThatADeviceIsOutOfUseHoldsForItsTime(t *testing.T) {
 	if w := word(); w == nil || w.Until.Sub(now) > 0 || w.Until.Sub(now) < -time.Second || w.By != "ward" {
 		t.Errorf("%+v at %s", w, now)
 	}
+	if err := a.Store.SetCells(t.Context(), "10-1", map[string]string{"cmms_status": "in storage", "cmms_status_at": "2026-11-24T07:00:00Z"}, nil, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
 	d, err := s.ReportInUse(ctx, &adminv1.ReportInUseRequest{Name: "devices/10-1", Reason: "a patient came"})
-	if err != nil || d.GetOutOfUseConfirmedUntil() != nil || word() != nil {
+	if err != nil || d.GetOutOfUseConfirmedUntil() != nil || d.GetCmmsStatus() != "in storage" || d.GetCmmsStatusAt() != "" || word() != nil { // a status from before that word is evidence no longer
 		t.Errorf("%v %v", d, err)
 	}
 	if _, holds, err := a.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 1 || holds[0].Scope != "device" || holds[0].Value != "10-1" || holds[0].Reason != "in use: a patient came" {

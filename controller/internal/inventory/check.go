@@ -78,6 +78,7 @@ func check(cells map[string]string) []Problem {
 	checkTitles(cells, add)
 	checkPeople(cells, add)
 	checkAddress(cells, add)
+	checkStatus(cells, add)
 	return out
 }
 
@@ -155,6 +156,21 @@ func checkPeople(cells map[string]string, add func(string, string, ...any)) {
 		add("out_of_use_confirmed_until", "%s is not a time with its zone, such as 2027-01-31T06:00:00+01:00", shown(until))
 	default:
 		set(cells, "out_of_use_confirmed_until", t.UTC().Format(time.RFC3339))
+	}
+}
+
+func checkStatus(cells map[string]string, add func(string, string, ...any)) {
+	text := cells["cmms_status_at"]
+	if text == "" {
+		return
+	}
+	switch t, err := time.Parse(time.RFC3339, text); {
+	case err != nil:
+		add("cmms_status_at", "%s is not a time with its zone, such as 2027-01-31T06:00:00+01:00", shown(text))
+	case cells["cmms_status"] == "":
+		add("cmms_status", "there is a time and no status")
+	default:
+		set(cells, "cmms_status_at", t.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -10,7 +10,7 @@ func Columns() []string {
 	return []string{
 		"asset_tag", "manufacturer", "model", "serial", "firmware", "department", "location",
 		"clinical_use", "risk_class", "owner", "mac", "ip", "ae_title", "dicom_port", "hl7_port",
-		"hl7_application", "hl7_facility", "snmp_version", "snmp_port", "cmms_status",
+		"hl7_application", "hl7_facility", "snmp_version", "snmp_port", "cmms_status", "cmms_status_at",
 		"firmware_attested_by", "firmware_attested_on",
 		"address_attested", "address_attested_by", "address_attested_on", "address_attested_until", "out_of_use_confirmed_by",
 		"out_of_use_confirmed_until", "licensed_options", "tls_pin", "hl7_connections", "notes",

@@ -49,6 +49,9 @@ func (r Row) Device(answer *list.Claim) list.Device {
 		}
 	}
 	d.Fixed = r.fixed(d)
+	if at, err := time.Parse(time.RFC3339, r.Cell("cmms_status_at")); err == nil && r.Cell("cmms_status") != "" {
+		d.Status = &list.CMMSStatus{Text: r.Cell("cmms_status"), At: at.UTC()}
+	}
 	if until, err := time.Parse(time.RFC3339, r.Cell("out_of_use_confirmed_until")); err == nil && r.Cell("out_of_use_confirmed_by") != "" {
 		d.OutOfUse = &list.OutOfUse{By: r.Cell("out_of_use_confirmed_by"), Until: until.UTC()}
 	}

@@ -153,6 +153,29 @@ func TestAWordAboutAnAddressStandsWithWhatItIsOf(t *testing.T) {
 	}
 }
 
+// H-046: a status without the time at which it was true is evidence of nothing.
+func TestAStatusOfTheCMMSNeedsItsTime(t *testing.T) {
+	const columns = "asset_tag,manufacturer,model,cmms_status,cmms_status_at\n1,A,B,"
+	for cells, want := range map[string]*list.CMMSStatus{
+		"in storage,2026-11-24T07:00:00+01:00": {Text: "in storage", At: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)},
+		"in storage,":                          nil,
+		",":                                    nil,
+	} {
+		rows, problems := Parse([]byte(columns + cells + "\n"))
+		if len(problems) != 0 {
+			t.Fatal(problems)
+		}
+		if diff := cmp.Diff(want, rows[0].Device(nil).Status); diff != "" {
+			t.Errorf("%s: %s", cells, diff)
+		}
+	}
+	for cells, column := range map[string]string{"in storage,2026-11-24": "cmms_status_at", "in storage,2026-11-24 07:00": "cmms_status_at", ",2026-11-24T07:00:00Z": "cmms_status"} {
+		if rows, problems := Parse([]byte(columns + cells + "\n")); len(rows) != 0 || len(problems) != 1 || problems[0].Column != column {
+			t.Errorf("%s: %v", cells, problems)
+		}
+	}
+}
+
 func TestParseReportsEveryBadRowAndTakesNone(t *testing.T) {
 	rows, problems := Parse([]byte("asset_tag,manufacturer,model,ip\n1,A,B,bad\n2,A,B,10.0.0.2\n3,A,B,worse\n"))
 	if len(rows) != 0 || len(problems) != 2 || problems[0].Row != 2 || problems[1].Row != 4 {

@@ -154,7 +154,14 @@ func (in Input) question(d list.Device, c list.Candidate) (permit.Item, *permit.
 	dec := in.List.DecideCandidate(d, c, in.Opens)
 	if dec.Allowed() {
 		// a paper that ends within the approved time does not carry a question at its end
-		dec = tighter(dec, in.List.Decide(d, c.Query, in.Closes))
+		then := in.List.Decide(d, c.Query, in.Closes)
+		if then.Reason == list.QuietHours {
+			then = dec // nothing is asked at the close itself: hours may begin with it
+		}
+		dec = tighter(dec, then)
+		if hours, ok := in.List.QuietWithin(d, in.Opens, in.Closes); ok && dec.Allowed() {
+			return refuse(list.QuietHours, hours.String(), dec.Statements)
+		}
 	}
 	switch {
 	case !dec.Allowed():

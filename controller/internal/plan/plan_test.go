@@ -38,7 +38,10 @@ statements:
     evidence: [{kind: laboratory, title: T, publisher: Maker, date: "2026-11-24", says: It can take it., seen: full, provenance: written for a test}]
 `
 
-func load(t *testing.T) *list.List {
+func load(t *testing.T) *list.List { return loadWith(t, "") }
+
+// loadWith is load at a site whose file has more fields.
+func loadWith(t *testing.T, more string) *list.List {
 	t.Helper()
 	f, err := list.Load("maker", []byte(files))
 	if err != nil {
@@ -46,7 +49,7 @@ func load(t *testing.T) *list.List {
 	}
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)).Public().(ed25519.PublicKey)
 	var doc strings.Builder
-	fmt.Fprintf(&doc, "schema: primum-site/1\nname: demo\nfacility: F\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\nsign_offs:\n", permit.FormatPublic(key))
+	fmt.Fprintf(&doc, "schema: primum-site/1\nname: demo\nfacility: F\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: a, key: %q}\n%ssign_offs:\n", permit.FormatPublic(key), more)
 	for _, s := range f.Statements {
 		fmt.Fprintf(&doc, "- {statement: %s, digest: %x, by: [a], on: 2026-11-24}\n", s.ID, s.Digest)
 	}
@@ -131,6 +134,15 @@ func TestEveryDeviceIsAskedOrRefusedWithAReason(t *testing.T) {
 			d.Class = list.LifeSupport
 			d.OutOfUse = &list.OutOfUse{By: "n", Until: opens.Add(time.Minute)}
 		}, want: []list.Reason{list.InUseUnknown, list.InUseUnknown}},
+		"in the store, says a CMMS that the site takes at its word": {device: func(d *list.Device) {
+			d.Class, d.Status = list.LifeSupport, &list.CMMSStatus{Text: "In storage", At: opens.Add(-22 * time.Hour)}
+		}, input: func(i *Input) { i.List = loadWith(t, "use_status: {not_in_use: [in storage]}\n") }, items: 2},
+		"in the store, but too long ago at the close": {device: func(d *list.Device) {
+			d.Class, d.Status = list.LifeSupport, &list.CMMSStatus{Text: "In storage", At: opens.Add(-23*time.Hour - 30*time.Minute)}
+		}, input: func(i *Input) { i.List = loadWith(t, "use_status: {not_in_use: [in storage]}\n") }, want: []list.Reason{list.InUseUnknown, list.InUseUnknown}},
+		"in the store, and the site takes nobody's word": {device: func(d *list.Device) {
+			d.Class, d.Status = list.LifeSupport, &list.CMMSStatus{Text: "In storage", At: opens}
+		}, want: []list.Reason{list.InUseUnknown, list.InUseUnknown}},
 		"idle all the time": {device: func(d *list.Device) {
 			d.Class = list.LifeSupport
 			d.OutOfUse = &list.OutOfUse{By: "n", Until: opens.Add(2 * time.Hour)}
@@ -163,6 +175,31 @@ func TestEveryDeviceIsAskedOrRefusedWithAReason(t *testing.T) {
 				t.Errorf("%d items, refused %v %v", len(p.Items), got, p.Refusals)
 			}
 		})
+	}
+}
+
+// H-047: a plan puts no question into an approved time that has a part in the hours of its device's ward.
+func TestNothingIsPlannedIntoTheHoursOfAWard(t *testing.T) {
+	for name, c := range map[string]struct {
+		hours, place string
+		quiet        bool
+	}{
+		"all of it":                {`from: "00:00", to: "24:00"`, "ICU, bed 1", true},
+		"its middle":               {`from: "02:20", to: "02:21"`, "ICU, bed 1", true},
+		"its last minute":          {`from: "02:59", to: "05:00"`, "ICU, bed 1", true},
+		"from its end on":          {`from: "03:00", to: "05:00"`, "ICU, bed 1", false},
+		"up to its beginning":      {`from: "22:00", to: "02:00"`, "ICU, bed 1", false},
+		"another ward":             {`from: "00:00", to: "24:00"`, "Recovery", false},
+		"a place that is not told": {`from: "02:20", to: "02:21"`, "", true},
+	} {
+		i := in(t, device("A", func(d *list.Device) { d.Place = c.place }))
+		i.List = loadWith(t, "zone: Etc/GMT-1\nquiet: [{place: ICU, "+c.hours+"}]\n")
+		i.Opens = time.Date(2026, 11, 24, 1, 0, 0, 0, time.UTC) // 02:00 to 03:00 on the wall
+		i.Closes = i.Opens.Add(time.Hour)
+		p := Make(i)
+		if c.quiet != (len(p.Items) == 0) || c.quiet && (len(p.Refusals) != 2 || p.Refusals[0].Reason != list.QuietHours || !strings.HasPrefix(p.Refusals[0].Detail, "ICU, from ")) {
+			t.Errorf("%s: %d items, refused %v", name, len(p.Items), p.Refusals)
+		}
 	}
 }
 

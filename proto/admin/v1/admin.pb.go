@@ -1373,6 +1373,8 @@ type Device struct {
 	AddressAttestedBy    string `protobuf:"bytes,37,opt,name=address_attested_by,json=addressAttestedBy,proto3" json:"address_attested_by,omitempty"`
 	AddressAttestedOn    string `protobuf:"bytes,38,opt,name=address_attested_on,json=addressAttestedOn,proto3" json:"address_attested_on,omitempty"`
 	AddressAttestedUntil string `protobuf:"bytes,39,opt,name=address_attested_until,json=addressAttestedUntil,proto3" json:"address_attested_until,omitempty"`
+	// Optional. When the CMMS said so, RFC 3339. Without it the status is no evidence of anything.
+	CmmsStatusAt string `protobuf:"bytes,41,opt,name=cmms_status_at,json=cmmsStatusAt,proto3" json:"cmms_status_at,omitempty"`
 	// Output. Set while it is not where the inventory has it; a new address in the inventory ends that.
 	Moved         *Moved `protobuf:"bytes,40,opt,name=moved,proto3" json:"moved,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1671,6 +1673,13 @@ func (x *Device) GetAddressAttestedOn() string {
 func (x *Device) GetAddressAttestedUntil() string {
 	if x != nil {
 		return x.AddressAttestedUntil
+	}
+	return ""
+}
+
+func (x *Device) GetCmmsStatusAt() string {
+	if x != nil {
+		return x.CmmsStatusAt
 	}
 	return ""
 }
@@ -5935,7 +5944,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04date\x18\x04 \x01(\tR\x04date\x12\x18\n" +
 	"\aanswers\x18\x05 \x01(\rR\aanswers\x12\x16\n" +
 	"\x06beside\x18\x06 \x03(\tR\x06beside\x12\x18\n" +
-	"\adevices\x18\a \x01(\rR\adevices\"\x9c\v\n" +
+	"\adevices\x18\a \x01(\rR\adevices\"\xc2\v\n" +
 	"\x06Device\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
 	"\tasset_tag\x18\x02 \x01(\tR\bassetTag\x12\"\n" +
@@ -5983,7 +5992,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x10address_attested\x18$ \x01(\tR\x0faddressAttested\x12.\n" +
 	"\x13address_attested_by\x18% \x01(\tR\x11addressAttestedBy\x12.\n" +
 	"\x13address_attested_on\x18& \x01(\tR\x11addressAttestedOn\x124\n" +
-	"\x16address_attested_until\x18' \x01(\tR\x14addressAttestedUntil\x12,\n" +
+	"\x16address_attested_until\x18' \x01(\tR\x14addressAttestedUntil\x12$\n" +
+	"\x0ecmms_status_at\x18) \x01(\tR\fcmmsStatusAt\x12,\n" +
 	"\x05moved\x18( \x01(\v2\x16.primum.admin.v1.MovedR\x05moved\"\x81\x01\n" +
 	"\x05Moved\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
