@@ -101,6 +101,22 @@ func (b *Budgets) SpendNames(names []string, boot time.Duration) {
 	}
 }
 
+// Takes is for how long the budgets keep the last of so many visits waiting when nothing else is asked and each ends at once.
+func Takes(visits []Visit, p list.Policy) (longest time.Duration) {
+	b := New(p)
+	packets := map[Line]int{}
+	for _, v := range visits {
+		for _, l := range b.Lines(v) {
+			packets[l] += v.Packets
+		}
+	}
+	for l, n := range packets {
+		r := Of(l.scale, p)
+		longest = max(longest, time.Duration(max(0, n-r.Burst))*r.step())
+	}
+	return longest
+}
+
 // SubnetOf is the network that a device shares its switch with: /24, or /64.
 func SubnetOf(a netip.Addr) netip.Prefix {
 	bits := 64

@@ -105,6 +105,38 @@ func TestABudgetForgetsWhatIsFullAgain(t *testing.T) {
 	}
 }
 
+// A plan says how long its budgets make it: as long as it takes to pay for one after the other.
+func TestAPlanSaysHowLongItsBudgetsMakeIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var visits []Visit
+		for i := range rapid.IntRange(1, 120).Draw(t, "visits") {
+			visits = append(visits, Visit{Site: "s", Packets: rapid.IntRange(1, 8).Draw(t, "packets"), Device: list.Device{ID: fmt.Sprint(i),
+				Address: netip.AddrFrom4([4]byte{10, 0, byte(rapid.IntRange(0, 2).Draw(t, "subnet")), byte(i)}), Claims: []list.Claim{{Manufacturer: "M", Model: fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "model"))}}}})
+		}
+		b, boot := New(list.Real), time.Hour
+		takes := Takes(visits, list.Real)
+		for len(visits) > 0 {
+			next := never
+			visits = slices.DeleteFunc(visits, func(v Visit) bool {
+				w, _ := b.Wait(v, boot)
+				if w == 0 {
+					b.Start(v, boot)
+					b.End(v, boot)
+				}
+				next = min(next, max(w, time.Millisecond))
+				return w == 0
+			})
+			if len(visits) > 0 {
+				boot += next
+			}
+		}
+		// A dear one may have to wait for the whole of its packets where a cheap one has come between.
+		if took := boot - time.Hour; took < takes || took > takes+8*Of(Model, list.Real).step()+10*time.Millisecond {
+			t.Fatalf("it took %s, and it says %s", took, takes)
+		}
+	})
+}
+
 // DESIGN 6.14: the whole conversation is charged, and no budget is too small for the dearest.
 func TestAQuestionIsChargedWhole(t *testing.T) {
 	pin := fmt.Sprintf("%064x", 1)

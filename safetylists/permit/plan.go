@@ -11,6 +11,7 @@ import (
 	"time"
 
 	list "primum/safetylists"
+	"primum/safetylists/budget"
 )
 
 // Digest names one text: SHA-256 of its canonical bytes.
@@ -99,16 +100,19 @@ type PlanRefusal struct {
 }
 
 // Busy is about how long the plan takes at most: a device is asked one question after the other, each
-// answered late and followed by its gap (G8), devices are asked side by side.
+// answered late and followed by its gap (G8), devices are asked side by side as far as the budgets of a real site let
+// them. What is new to a model goes in waves, and their watch comes to it.
 func (p Plan) Busy() time.Duration {
 	busy, gap := map[string]time.Duration{}, map[string]time.Duration{}
 	var longest time.Duration
+	visits := make([]budget.Visit, 0, len(p.Items))
 	for _, it := range p.Items {
 		busy[it.Device.ID] += gap[it.Device.ID] + it.Limits.Reply
 		gap[it.Device.ID] = it.Limits.Gap
 		longest = max(longest, busy[it.Device.ID])
+		visits = append(visits, budget.Visit{Device: it.Device, Site: p.Site, Packets: budget.Charge(it.Query, it.Limits)})
 	}
-	return longest
+	return longest + budget.Takes(visits, list.Real)
 }
 
 // Encode returns the canonical bytes of the plan.
