@@ -11,7 +11,7 @@ NODE_PEER := agent/testdata/node-mllp
 PROTOS := admin/v1/admin.proto control/v1/control.proto probe/v1/probe.proto
 FUZZTIME ?= 20s
 
-.PHONY: help build deps test check example-cpp generate demo demo-negative controls properties traces sim chaos judge fuzz bench clean
+.PHONY: help build deps test check example-cpp generate demo demo-negative controls properties traces sim chaos spool judge fuzz bench clean
 
 help: ## name the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "%-14s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ sim: ## try a million seeded schedules of crashes, failing disks, set clocks and
 
 chaos: ## kill agent and controller 200 times in one run; no device is asked twice
 	PRIMUM_KILLS=200 $(GO) test -count=1 -timeout 60m -run AgentAndControllerKilled -v ./plugins/lab/firstlight
+
+spool: ## have a million records that an agent wrote while its controller was away taken up by the real programs
+	PRIMUM_SPOOL=1000000 $(GO) test -count=1 -timeout 90m -run ASpool -v ./plugins/lab/firstlight
 
 judge: ## two agents ask 10,000 glass devices while tools call for the same ones; the judge counts every window
 	PRIMUM_CROWD=10000 $(GO) test -count=1 -timeout 120m -run WhatTwoAgents -v ./plugins/lab/firstlight

@@ -135,6 +135,21 @@ func TestAFullDiskLeavesAJournalUntrimmedAndWhole(t *testing.T) {
 	if err := j.Trim(1000, &told{}); !errors.Is(err, ErrFull) {
 		t.Fatalf("a trim on a full disk: %v", err)
 	}
+	left, err := os.OpenFile(ballast, os.O_WRONLY, 0) // space for what stays, and none for the end of what is under way
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := left.Stat()
+	if err == nil {
+		err = errors.Join(left.Truncate(st.Size()-j.spare-(j.end-j.places[1000])-64<<10), left.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Trim(1000, &told{}); !errors.Is(err, ErrFull) {
+		t.Fatalf("a trim that leaves no room for what is under way: %v", err)
+	}
+	fill(t, filepath.Join(disk, "more"))
 	if j.Head() != before || j.room != room || j.Size() != size || j.First() != 1 || j.Failed() != nil {
 		t.Errorf("after it: head %v, size %d, first %d, %v", j.Head(), j.Size(), j.First(), j.Failed())
 	}

@@ -59,7 +59,9 @@ func (j *Journal) Trim(upTo uint64, m Forgetful) error {
 	if err != nil {
 		return fmt.Errorf("trim journal: %w", err)
 	}
-	err = t.write(m)
+	if err = t.fits(); err == nil {
+		err = t.write(m)
+	}
 	if err == nil {
 		err = t.swap()
 	}
@@ -97,6 +99,18 @@ func (j *Journal) begin(upTo uint64) (*trim, error) {
 	}
 	from := j.after(int(upTo-j.base.Seq) - 1)
 	return &trim{j: j, old: j.f, base: base{Head: evidence.Head{Seq: upTo}, Incarnation: j.incarnation}, from: from, copied: j.end}, nil
+}
+
+// fits looks whether there is space for what stays, before anything is read: a full disk is tried again and again.
+func (t *trim) fits() error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(t.old.Fd()), &st); err != nil {
+		return fmt.Errorf("look for room: %w", err)
+	}
+	if int64(st.Bavail)*int64(st.Bsize) < t.copied-t.from+t.j.spare {
+		return unix.ENOSPC
+	}
+	return nil
 }
 
 // write makes the new file, without its name. The old one may grow meanwhile.

@@ -94,5 +94,5 @@ func TestAgentAndControllerKilledInMidRunAskNothingTwice(t *testing.T) {
 	if log, err := os.ReadFile(s.path("primum-agent.log")); err != nil || !strings.Contains(string(log), "the journal was trimmed") {
 		t.Errorf("the journal was never trimmed: %v", err)
 	}
-	s.whole()
+	s.whole(4 * ends["ANSWERED"])
 }

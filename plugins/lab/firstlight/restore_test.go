@@ -10,7 +10,7 @@ import (
 // H-042, H-035: a controller that is restored from a backup which is older than what its agent has trimmed gets no agent and has nothing
 // asked. What is missing is said at both, and a person at the site has the agent begin a new journal.
 func TestAControllerRestoredFromTooOldABackupHasNothingAsked(t *testing.T) {
-	s := openIn(t, ward(8), "--journal-most", "4096", "--heads", "200ms")
+	s := openIn(t, ward(3), "--journal-most", "4096", "--heads", "200ms")
 	addresses := map[string]string{}
 	for _, name := range []string{"admin", "control"} {
 		b, err := os.ReadFile(s.path("controller/" + name + ".address"))
@@ -31,12 +31,11 @@ func TestAControllerRestoredFromTooOldABackupHasNothingAsked(t *testing.T) {
 	s.connected()
 	plan := s.plan("night", "2s", "60s")
 	s.approve(plan)
-	s.until("the journal is trimmed", time.Minute, func() bool {
+	s.until("all are asked, and the journal is trimmed", time.Minute, func() bool {
 		log, err := os.ReadFile(s.path("primum-agent.log"))
-		return err == nil && strings.Contains(string(log), "the journal was trimmed")
+		return err == nil && strings.Contains(string(log), "the journal was trimmed") && s.received().Totals.Conversations >= 3
 	})
-	s.until("the run ends", time.Minute, func() bool { return s.received().Totals.Conversations >= 8 })
-	s.whole()
+	s.whole(3 * 4)
 
 	s.controller.kill()
 	if err := os.Rename(s.path("controller"), s.path("lost")); err != nil {
@@ -52,7 +51,7 @@ func TestAControllerRestoredFromTooOldABackupHasNothingAsked(t *testing.T) {
 		return code == 0 && strings.Contains(out, " RECORDS_LOST ") && err == nil && strings.Contains(string(log), "records are missing here that the agent has trimmed: those from ")
 	})
 	before := s.received().Totals.Messages
-	again := s.plan("again", "2s", "20s")
+	again := s.plan("again", "1s", "20s")
 	s.approve(again)
 	s.until("the run fires or its window ends", bound, func() bool { return !strings.Contains(s.state(again), " APPROVED ") })
 	time.Sleep(time.Second) // more than an agent with a session takes
@@ -66,7 +65,7 @@ func TestAControllerRestoredFromTooOldABackupHasNothingAsked(t *testing.T) {
 	}
 	s.startAgent()
 	s.connected()
-	s.whole()
+	s.whole(2)
 	for _, d := range s.received().Devices {
 		if d.Messages > 1 || d.Harmed() {
 			t.Errorf("%s received %+v", d.Tag, d)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -264,16 +265,17 @@ func (s *site) enroll(name, dir string) {
 	}
 }
 
-// whole verifies the agent's record as the controller has it, from the first record on.
-func (s *site) whole() {
+// whole verifies the agent's record as the controller has it, from the first record on, and that it has so many at least.
+func (s *site) whole(least int) {
 	s.t.Helper()
-	s.until("a signed head stands over a record that verifies whole", bound, func() bool {
+	s.until("a signed head stands over a record that verifies whole", bound+time.Duration(least)*time.Millisecond, func() bool {
 		_ = os.Remove(s.path("export"))
 		if _, _, code := s.try("primum", "", "evidence", "export", "demo", "--to", s.path("export")); code != 0 {
 			return false
 		}
 		out, _, code := s.try("primum", "", "evidence", "verify", s.path("export"))
-		return code == 0 && strings.Contains(out, "Whole: ")
+		n, err := strconv.Atoi(strings.ReplaceAll(between(out, "Whole: ", " records"), ",", ""))
+		return code == 0 && err == nil && n >= least
 	})
 }
 
