@@ -104,6 +104,7 @@ spool: ## have a million records that an agent wrote while its controller was aw
 	PRIMUM_SPOOL=1000000 $(GO) test -count=1 -timeout 90m -run ASpool -v ./plugins/lab/firstlight
 
 judge: ## two agents ask 10,000 glass devices while tools call for the same ones; the judge counts every window
+	PRIMUM_CROWD=10000 $(GO) test -count=1 -timeout 20m -run NoWindowOfMany -v ./agent/internal/guard
 	PRIMUM_CROWD=10000 $(GO) test -count=1 -timeout 120m -run WhatTwoAgents -v ./plugins/lab/firstlight
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,12 +21,11 @@ import (
 )
 
 const (
-	crowdDevices = 10_000
 	crowdSubnets = 50
 	crowdModels  = 8
 )
 
-// crowd is a site of one agent under real policy, 10,000 devices, and the time that really passes.
+// crowd is a site of one agent under real policy, and the time that really passes.
 type crowd struct {
 	t      *testing.T
 	papers *papertest.Papers
@@ -50,15 +51,22 @@ type visit struct {
 
 type arrival = time.Duration
 
-// H-041, G8: a plan over 10,000 devices, calls for the same devices, the same permit offered again and again, clocks that are set, and lives
+// H-041, G8: a plan over thousands of devices, calls for the same devices, the same permit offered again and again, clocks that are set, and lives
 // that end in between, under the rates of a real site. The devices count for themselves, in true time: no window of 100 ms, 1 s, 60 s or an hour
-// holds more than its budget lets pass, at any device, model, subnet or at all of them.
-func TestNoWindowOfTenThousandDevicesIsBroken(t *testing.T) {
-	c := newCrowd(t)
-	queue := c.rnd.Perm(crowdDevices)
+// holds more than its budget lets pass, at any device, model, subnet or at all of them. PRIMUM_CROWD says how many; "make judge" has 10,000.
+func TestNoWindowOfManyDevicesIsBroken(t *testing.T) {
+	size := 2000
+	if s := os.Getenv("PRIMUM_CROWD"); s != "" {
+		var err error
+		if size, err = strconv.Atoi(s); err != nil || size < 1000 || size > 10_000 {
+			t.Fatalf("PRIMUM_CROWD is %q; it is from 1000 to 10000", s)
+		}
+	}
+	c := newCrowd(t, size)
+	queue := c.rnd.Perm(size)
 	slices.SortStableFunc(queue, func(a, b int) int { return min(a%crowdSubnets, 5) - min(b%crowdSubnets, 5) }) // five subnets one after the other, then all others
 	var waiting []*offer
-	for c.now < 40*time.Minute {
+	for c.now < time.Duration(size)*240*time.Millisecond {
 		for len(waiting) < 100 && len(queue) > 0 {
 			waiting = append(waiting, c.offers(uint32(queue[0]))...)
 			queue = queue[1:]
@@ -74,13 +82,13 @@ func TestNoWindowOfTenThousandDevicesIsBroken(t *testing.T) {
 			t.Errorf("there was no %q: it shows nothing of that", k)
 		}
 	}
-	if len(c.gone) < crowdDevices*9/10 {
+	if len(c.gone) < size*9/10 {
 		t.Errorf("%d devices were asked", len(c.gone))
 	}
 	c.judge()
 }
 
-func newCrowd(t *testing.T) *crowd {
+func newCrowd(t *testing.T, size int) *crowd {
 	extra := `- id: test-crowd
   type: allow
   purpose: identify
@@ -96,7 +104,7 @@ func newCrowd(t *testing.T) *crowd {
 	}
 	base := p.Plan.Items[0]
 	p.Plan.Items = nil
-	for i := range crowdDevices {
+	for i := range size {
 		it := base
 		it.Query, it.Statements = query, []string{"test-crowd"}
 		it.Device.Claims = slices.Clone(base.Device.Claims)
