@@ -193,7 +193,7 @@ func (a *Agent) serve(ctx context.Context) error {
 
 // past is a guard that remembers the journals that were put aside.
 func (a *Agent) past() (*guard.Guard, error) {
-	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.prove,
+	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.prove, Answers: a.answers,
 		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
 	if err := journal.ReplayRetired(a.journalDir(), g); err != nil {
@@ -229,6 +229,12 @@ func (a *Agent) openJournal() error {
 		g.Note(out)
 	}
 	return nil
+}
+
+// answers reports whether an answer proves an address here: the site takes it, and the agent has nothing else to ask.
+func (a *Agent) answers() bool {
+	r, _ := a.trust.Current()
+	return r != nil && r.List.Site().AddressProof == list.ByAnswer && a.places.Blind()
 }
 
 // prove holds the address of a device against what the agent sees and what the site's policy takes beside it.

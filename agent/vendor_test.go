@@ -74,6 +74,13 @@ func installedPlugin(t *testing.T, binaryPath, name, version string) pluginhost.
 // asked has a rack of the laboratory asked by a plugin of its maker, and returns the judge's report.
 func asked(t *testing.T, plugin pluginhost.Binary) (lab.DeviceReport, evidence.Result) {
 	t.Helper()
+	return askedAs(t, plugin, func(*list.Device) {}, nil)
+}
+
+// askedAs is asked of a device that the inventory knows otherwise, by an agent that is made otherwise, at a site whose
+// file has more fields.
+func askedAs(t *testing.T, plugin pluginhost.Binary, known func(*list.Device), bend func(*testAgent), more ...string) (lab.DeviceReport, evidence.Result) {
+	t.Helper()
 	h, err := lab.Start(t.Context(), lab.Config{Devices: []lab.DeviceConfig{{Tag: "10-9001", Manufacturer: "Aldane Medical", Model: "Vela Rack 2", Version: "2.4.0",
 		Serial: "AR-2291", Fragile: true, Address: "127.0.0.1", Line: &lab.LineConfig{Port: 14001, Hours: 1234}}}})
 	if err != nil {
@@ -82,11 +89,12 @@ func asked(t *testing.T, plugin pluginhost.Binary) (lab.DeviceReport, evidence.R
 	t.Cleanup(func() { _ = h.Close() })
 	device := list.Device{ID: "10-9001", Name: "Aldane Medical Vela Rack 2", Class: list.OtherClass, MAC: "02:00:00:00:90:01", Address: netip.MustParseAddr("127.0.0.1"),
 		Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Aldane Medical", Model: "Vela Rack 2", Version: "2.4.0", By: "import", At: time.Now().UTC().Truncate(time.Second)}}}
-	p := papertest.Hospital(t, time.Now(), "north", "DEMOSITE", labLists(t), []list.Device{device})
+	known(&device)
+	p := papertest.Hospital(t, time.Now(), "north", "DEMOSITE", labLists(t), []list.Device{device}, more...)
 	if len(p.Plan.Items) != 1 || p.Plan.Items[0].Query.Kind() != "tcp.aldane.status" {
 		t.Fatalf("planned %+v, refused %+v", p.Plan.Items, p.Plan.Refusals)
 	}
-	a := newAgentWith(t, p, []pluginhost.Binary{plugin}, nil)
+	a := newAgentWith(t, p, []pluginhost.Binary{plugin}, bend)
 	a.hand()
 	a.order(p.Permits(t)[0])
 	got := a.outcome()
@@ -114,6 +122,38 @@ func TestAMakersOwnProtocolIsSpokenByItsSignedPluginUnderTemplates(t *testing.T)
 	}
 	if len(got.Attributes) != 2 || got.Attributes[1] != (evidence.Attribute{Name: "aldane.hours", Value: "001234"}) {
 		t.Errorf("attributes %+v", got.Attributes)
+	}
+}
+
+// H-045: an agent that has nothing to prove an address with asks the maker's own question first, where the site takes
+// its answer. The unit that answers is the inventory's, or it is left alone and said to have moved.
+func TestAnAnswerSaysWhichUnitIsAtAnAddressThatNothingProves(t *testing.T) {
+	plugin := vendorPlugin(t, "../plugins/example", "./cmd/primum-probe-aldane", "aldane", "0.1.0", "")
+	const answer = "address_proof: answer\n"
+	for name, c := range map[string]struct {
+		known    func(*list.Device)
+		bend     func(*testAgent)
+		site     string
+		messages int
+		state    evidence.State
+		reason   list.Reason
+	}{
+		"it is the unit":           {func(d *list.Device) { d.Serial = "AR-2291" }, unleased, answer, 2, evidence.Answered, ""},
+		"it is another unit":       {func(d *list.Device) { d.Serial = "AR-2292" }, unleased, answer, 2, evidence.Incident, list.AddressMoved},
+		"the site takes no answer": {func(*list.Device) {}, unleased, "", 0, evidence.Refused, list.AddressUnproven},
+		"the agent has leases to ask": {func(*list.Device) {}, func(h *testAgent) {
+			rewrite(h, "02:00:00:00:90:01 127.0.0.1", "02:00:00:00:90:02 127.0.0.2")
+		}, answer, 0, evidence.Refused, list.AddressUnproven},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, got := askedAs(t, plugin, c.known, c.bend, c.site)
+			if got.State != c.state || got.Reason != c.reason || report.Messages != c.messages || report.Harmed() {
+				t.Errorf("%+v, and the judge says %+v", got, report)
+			}
+			if c.reason == list.AddressMoved && got.Detail != "its serial number is AR-2291, and the inventory says AR-2292" {
+				t.Errorf("detail %q", got.Detail)
+			}
+		})
 	}
 }
 

@@ -228,6 +228,9 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 	cancel()
 	<-watched
 	result := alive(outcome(t, conv.Summary(), claim, err), conv.Summary().Refused, ticket.Before(), time.Now())
+	if ticket.First() {
+		result = a.introduced(ticket, result)
+	}
 	result.Plugin = seat.Plugin()
 	result.Sandbox = string(a.plugins.Level())
 	result.Statements = t.Statements()

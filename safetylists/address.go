@@ -3,6 +3,7 @@ package safetylists
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -13,14 +14,15 @@ type AddressProof string
 // The proofs.
 const (
 	Attested AddressProof = "attested" // a person's dated word that the device has this fixed address
+	ByAnswer AddressProof = "answer"   // what the device answers to an identifying question that goes first
 )
 
 func (p AddressProof) parse() (AddressProof, error) {
 	switch p {
-	case "", Attested:
+	case "", Attested, ByAnswer:
 		return p, nil
 	}
-	return "", fmt.Errorf("site file: address_proof: %q is not known; it is %s, or not there", string(p), Attested)
+	return "", fmt.Errorf("site file: address_proof: %q is not known; it is %s, %s, or not there", string(p), Attested, ByAnswer)
 }
 
 // MaxAttested is how long a person's word about an address holds at most.
@@ -57,4 +59,36 @@ func (d Device) AddressAttested(at time.Time) *Refusal {
 		return no("the word of %s ended on %s", f.By, f.Until.Format(time.DateOnly))
 	}
 	return nil
+}
+
+// Told is what somebody at an address has said of themselves.
+type Told struct{ Manufacturer, Model, Serial, ObjectID, Description string }
+
+// Same says whether those who answered are the device of the inventory, and in which words they differ. Makers and
+// models have to be the same ones, whoever tells them: the answer by itself, or a fingerprint in its words. It takes a
+// model or a serial number to be known; a serial number that differs is another unit.
+func (l *List) Same(d Device, t Told) (Tri, string) {
+	says := []Claim{{Manufacturer: t.Manufacturer, Model: t.Model}}
+	if c, ok := l.Recognise(Observed{ObjectID: t.ObjectID, Description: t.Description}); ok {
+		says = append(says, c)
+	}
+	other := func(a, b string) bool { return fold(a) != "" && fold(b) != "" && fold(a) != fold(b) }
+	known := Unknown
+	for _, said := range says {
+		for _, c := range d.Claims {
+			if other(said.Manufacturer, c.Manufacturer) || other(said.Model, c.Model) {
+				return No, fmt.Sprintf("it answers as %s, and %s says %s %s", strings.TrimSpace(said.Manufacturer+" "+said.Model), c.Source, c.Manufacturer, c.Model)
+			}
+			if fold(said.Model) != "" && fold(c.Model) != "" {
+				known = Yes
+			}
+		}
+	}
+	switch {
+	case other(t.Serial, d.Serial):
+		return No, fmt.Sprintf("its serial number is %s, and the inventory says %s", t.Serial, d.Serial)
+	case fold(t.Serial) != "" && fold(d.Serial) != "":
+		known = Yes
+	}
+	return known, ""
 }

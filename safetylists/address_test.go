@@ -50,7 +50,7 @@ func TestAWordAboutAnAddressCoversThatAddressForItsTime(t *testing.T) {
 
 // H-045: what proves an address is the site's to say, and nothing is taken that it does not name.
 func TestASiteSaysWhatProvesAnAddress(t *testing.T) {
-	for more, want := range map[string]AddressProof{"": "", "address_proof: attested\n": Attested} {
+	for more, want := range map[string]AddressProof{"": "", "address_proof: attested\n": Attested, "address_proof: answer\n": ByAnswer} {
 		text, _ := siteText(t, more)
 		s, err := LoadSite([]byte(text), nil)
 		if err != nil || s.AddressProof != want {
@@ -61,6 +61,50 @@ func TestASiteSaysWhatProvesAnAddress(t *testing.T) {
 		text, _ := siteText(t, more)
 		if _, err := LoadSite([]byte(text), nil); err == nil || !strings.Contains(err.Error(), "address_proof") {
 			t.Errorf("%q loads: %v", more, err)
+		}
+	}
+}
+
+// H-045: those who answer are the device of the inventory only if they say so in a model or a serial number, and in
+// nothing the contrary.
+func TestAnAnswerIsHeldAgainstTheInventory(t *testing.T) {
+	files := []*File{velaFile(t, velaAllow+`  - id: vela.print
+    type: fingerprint
+    product: {manufacturers: [Aldane], models: [Vela], versions: {compare: opaque, all: true}}
+    identity: {object_ids: [1.3.6.1.4.1.99991.1]}
+`+sourced)}
+	l := compile(t, files, signedOffBy(files, Real, "M. Lindqvist"))
+	for name, c := range map[string]struct {
+		told Told
+		bend func(*Device)
+		want Tri
+		says string
+	}{
+		"nothing":                         {},
+		"the maker alone":                 {told: Told{Manufacturer: "Aldane"}},
+		"the model":                       {told: Told{Model: "VELA"}, want: Yes},
+		"the serial number":               {told: Told{Serial: "s-1"}, want: Yes},
+		"both":                            {told: Told{Model: "Vela", Serial: "S-1"}, want: Yes},
+		"another model":                   {told: Told{Model: "Vela 2", Serial: "S-1"}, want: No, says: "answers as Vela 2, and cmms says Aldane Vela"},
+		"another maker":                   {told: Told{Manufacturer: "Corvus", Model: "Vela"}, want: No, says: "Corvus"},
+		"another unit":                    {told: Told{Model: "Vela", Serial: "S-2"}, want: No, says: "serial number is S-2, and the inventory says S-1"},
+		"a unit that nobody has numbered": {told: Told{Model: "Vela", Serial: "S-2"}, bend: func(d *Device) { d.Serial = "" }, want: Yes},
+		"a number that nobody can hold":   {told: Told{Serial: "S-2"}, bend: func(d *Device) { d.Serial = "" }},
+		"a fingerprint":                   {told: Told{ObjectID: "1.3.6.1.4.1.99991.1"}, want: Yes},
+		"another's fingerprint":           {told: Told{ObjectID: "1.3.6.1.4.1.99991.1"}, bend: func(d *Device) { d.Claims[0].Model = "Drift" }, want: No, says: "Aldane Vela"},
+		"a fingerprint of nobody":         {told: Told{ObjectID: "1.3.6.1.4.1.1"}},
+		"an inventory that knows nothing": {told: Told{Model: "Vela"}, bend: func(d *Device) { d.Claims = nil }},
+		"sources that disagree": {told: Told{Model: "Vela"}, bend: func(d *Device) {
+			d.Claims = append(d.Claims, Claim{Source: Answer, Manufacturer: "Aldane", Model: "Drift"})
+		}, want: No, says: "answer says"},
+	} {
+		d := vela("1.2")
+		d.Serial = "S-1"
+		if c.bend != nil {
+			c.bend(&d)
+		}
+		if got, why := l.Same(d, c.told); got != c.want || !strings.Contains(why, c.says) {
+			t.Errorf("%s: %s %q", name, got, why)
 		}
 	}
 }

@@ -69,6 +69,7 @@ type Device struct {
 	Name     string        `json:"name"`            // for people: maker, model
 	Place    string        `json:"place,omitempty"` // department and location
 	Class    Class         `json:"class"`
+	Serial   string        `json:"serial,omitempty"`
 	MAC      string        `json:"mac,omitempty"` // lower case, colons
 	Address  netip.Addr    `json:"address"`
 	Claims   []Claim       `json:"claims"`

@@ -56,7 +56,7 @@ func diffSites(before, after *List) []Change {
 	}
 	if was.AddressProof != is.AddressProof {
 		sense := Wider
-		if is.AddressProof == "" {
+		if is.AddressProof == "" || is.AddressProof == Attested && was.AddressProof == ByAnswer {
 			sense = Narrower
 		}
 		add(siteFile, sense, "what proves an address beside leases and neighbours was %s, is %s", nothing(string(was.AddressProof)), nothing(string(is.AddressProof)))

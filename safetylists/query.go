@@ -254,6 +254,9 @@ func (s QuerySpec) equal(t QuerySpec) bool {
 		s.HL7Version == t.HL7Version && s.Expect == t.Expect
 }
 
+// Credential reports whether asking shows a credential to whoever is there (S4).
+func (q Query) Credential() bool { return q.spec.Kind == SNMPGet }
+
 // Kind returns the kind; empty for the zero Query.
 func (q Query) Kind() Kind { return q.spec.Kind }
 

@@ -22,6 +22,7 @@ type Config struct {
 	Append  func(...evidence.Record) (uint64, error)        // journal, on disk when it returns
 	Release func() *release.Release                         // the verified list, nil if none
 	Prove   func(d list.Device, at time.Time) *list.Refusal // address proof
+	Answers func() bool                                     // whether an answer proves an address that nothing else can prove; nil: never
 }
 
 // Guard admits tasks one by one. It is safe for concurrent use.
@@ -38,11 +39,12 @@ type Guard struct {
 	holdsKnown bool
 	stopped    bool
 	site       string
+	places     map[string]told // by device and address
 }
 
 // New returns a guard that has no lease and refuses everything.
 func New(cfg Config) *Guard {
-	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), budgets: budget.New(cfg.Policy), busy: map[string]bool{}}
+	return &Guard{cfg: cfg, boot: cfg.Boot, mem: newMemory(), budgets: budget.New(cfg.Policy), busy: map[string]bool{}, places: map[string]told{}}
 }
 
 // Replay takes one record of the journal, in order, before anything else is called. A device that was asked in an
@@ -106,6 +108,7 @@ type Ticket struct {
 	names  []string
 	visit  budget.Visit
 	before Vitals
+	first  bool // nothing but the answer will prove the address
 	once   sync.Once
 }
 
@@ -252,10 +255,15 @@ func (g *Guard) Admit(t task.Task, receipt uint64, at time.Time) Verdict {
 		}
 		return Verdict{Again: end, Line: line}
 	}
-	if r := g.cfg.Prove(dev, at); r != nil {
-		return refuse(r)
+	first, not := g.place(t, at)
+	if not != nil {
+		return *not
 	}
-	return g.consume(t, dec, names, visit, at)
+	v := g.consume(t, dec, names, visit, at)
+	if v.Ticket != nil {
+		v.Ticket.first = first
+	}
+	return v
 }
 
 // Lines are the budgets that a task is paid from.

@@ -23,6 +23,8 @@ type house struct {
 	policy list.Policy
 	boot   time.Duration
 	past   []evidence.Record
+	prove  *list.Refusal // of every address; nil: proven
+	answer bool          // an answer proves an address
 }
 
 // newHouse makes one whose second item is a device of another asset tag, after bend has changed it.
@@ -48,7 +50,8 @@ func (h *house) start() {
 			return uint64(len(h.past)), nil
 		},
 		Release: func() *release.Release { return h.papers.Release },
-		Prove:   func(list.Device, time.Time) *list.Refusal { return nil }})
+		Prove:   func(list.Device, time.Time) *list.Refusal { return h.prove },
+		Answers: func() bool { return h.answer }})
 	for _, r := range h.past {
 		h.Replay(r)
 	}

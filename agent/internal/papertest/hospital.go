@@ -15,8 +15,8 @@ import (
 )
 
 // Hospital makes papers for many devices from real list files: every allowance is signed off, every
-// candidate question is decided, and the plan holds what was allowed and what was refused.
-func Hospital(t testing.TB, now time.Time, site, facility string, files map[string][]byte, devices []list.Device) *Papers {
+// candidate question is decided, and the plan holds what was allowed and what was refused. More are fields of the site file.
+func Hospital(t testing.TB, now time.Time, site, facility string, files map[string][]byte, devices []list.Device, more ...string) *Papers {
 	t.Helper()
 	now = now.UTC().Truncate(time.Millisecond)
 	p := &Papers{Now: now}
@@ -36,8 +36,8 @@ func Hospital(t testing.TB, now time.Time, site, facility string, files map[stri
 			}
 		}
 	}
-	doc := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: %s\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: %s, key: %q}\nsign_offs:\n%s",
-		site, facility, Approver, permit.FormatPublic(approverPub), signOffs.String())
+	doc := fmt.Sprintf("schema: primum-site/1\nname: %s\nfacility: %s\npolicy: lab\nmin_approvers: 1\napprovers:\n- {name: %s, key: %q}\n%ssign_offs:\n%s",
+		site, facility, Approver, permit.FormatPublic(approverPub), strings.Join(more, ""), signOffs.String())
 	var err error
 	src := release.Source{Number: 1, Issued: now.Add(-time.Hour), Expires: now.Add(24 * time.Hour), Files: files, Site: []byte(doc)}
 	if p.Bundle, err = release.Make(src, p.lists); err != nil {

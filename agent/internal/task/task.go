@@ -125,6 +125,21 @@ func (t Task) Until() time.Time { return t.permit.Until }
 // ListDigest returns the list release that the plan was made on.
 func (t Task) ListDigest() permit.Digest { return t.plan.List }
 
+// First says which question to this device goes first in its plan: the one of the least cost, where a cost of 0 leaves
+// one out. Mine is whether that is this task's; ok is false if none is left.
+func (t Task) First(cost func(permit.Item) int) (mine, ok bool) {
+	best, least := -1, 0
+	for i, it := range t.plan.Items {
+		if it.Device.ID != t.item.Device.ID || it.Device.Address != t.item.Device.Address {
+			continue
+		}
+		if c := cost(it); c > 0 && (best < 0 || c < least) {
+			best, least = i, c
+		}
+	}
+	return best == int(t.permit.Item), best >= 0
+}
+
 // PlanDigest names the plan.
 func (t Task) PlanDigest() permit.Digest { return t.permit.Plan }
 

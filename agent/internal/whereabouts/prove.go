@@ -20,6 +20,9 @@ type Prover struct {
 	Table func() ([]Neighbour, error)
 }
 
+// Blind reports whether there is no source at all.
+func (p Prover) Blind() bool { return p.Leases.Path == "" && p.Table == nil }
+
 // look is what one source tells of an address. The zero value proves it.
 type look struct {
 	no   *list.Refusal

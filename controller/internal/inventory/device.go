@@ -17,7 +17,7 @@ const snmpPort = 161
 func (r Row) Device(answer *list.Claim) list.Device {
 	d := list.Device{
 		ID: r.Tag(), Name: r.Cell("manufacturer") + " " + r.Cell("model"), Place: r.Place(),
-		Class: list.Class(r.Cell("risk_class")), MAC: r.Cell("mac"),
+		Class: list.Class(r.Cell("risk_class")), MAC: r.Cell("mac"), Serial: r.Cell("serial"),
 		Endpoints: list.Endpoints{
 			DICOMPort: r.port("dicom_port"), HL7Port: r.port("hl7_port"),
 			AETitle: r.Cell("ae_title"), HL7Application: r.Cell("hl7_application"), HL7Facility: r.Cell("hl7_facility"), HL7Connections: r.port("hl7_connections"), TLSPin: r.Cell("tls_pin"),
