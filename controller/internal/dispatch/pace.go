@@ -22,7 +22,7 @@ type pace struct {
 	began   time.Time // of a clock that nobody sets
 	budgets *budget.Budgets
 	out     map[string]*paid // by permit
-	lines   map[budget.Line][]inLine
+	lines   []inLine         // of all budgets, in one order: who came first waits for nobody's place, so that no two wait for each other
 }
 
 // paid is a question that the budgets have paid.
@@ -33,9 +33,10 @@ type paid struct {
 	sent   bool // its dispatch is committed
 }
 
-// inLine is the question of a run that waits in a line, and when it was seen there last. A run has one in each line, so that runs take
-// turns: a dear question of one is not overtaken for ever by the cheap ones of another.
+// inLine is the question of a run that waits for a budget, and when it was seen there last. A run has one in the line of each budget, so
+// that runs take turns: a dear question of one is not overtaken for ever by the cheap ones of another.
 type inLine struct {
+	line budget.Line
 	run  string
 	item int
 	seen time.Duration
@@ -57,7 +58,7 @@ func (p *pace) sort(ctx context.Context, ses *session, l *loaded, items []int) (
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.budgets == nil {
-		p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(r.List.Site().Policy), map[string]*paid{}, map[budget.Line][]inLine{}
+		p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(r.List.Site().Policy), map[string]*paid{}, nil
 		p.budgets.Spend("", "", "", 0) // by an earlier life
 	}
 	if err := p.settle(ctx, ses); err != nil {
@@ -89,7 +90,7 @@ func (p *pace) take(ses *session, run string, l *loaded, items []int, room int) 
 		v := visitOf(l.plan, item, ses.agent)
 		wait, line := p.budgets.Wait(v, now)
 		if p.turn(v, line, run, item, now) && wait == 0 {
-			p.leave(v, run)
+			p.lines = slices.DeleteFunc(p.lines, func(x inLine) bool { return x.run == run && x.item == item })
 			p.budgets.Start(v, now)
 			taken = append(taken, paid{item: item, visit: v})
 			continue
@@ -104,37 +105,33 @@ func (p *pace) take(ses *session, run string, l *loaded, items []int, room int) 
 
 func waiting(item int) string { return "item " + strconv.Itoa(item) }
 
-// turn reports whether a question stands first in each of its lines where anybody stands. It joins those where it does not, and the
-// one that cannot pay.
+// turn reports whether a question may pay before all that came before it. It joins the line that it cannot pay in, or in which another
+// stands before it.
 func (p *pace) turn(v budget.Visit, spent budget.Line, run string, item int, now time.Duration) bool {
-	its := true
-	for _, line := range p.budgets.Lines(v) {
-		all := slices.DeleteFunc(p.lines[line], func(x inLine) bool { return now-x.seen > standing })
-		mine := slices.IndexFunc(all, func(x inLine) bool { return x.run == run })
-		switch {
-		case mine >= 0 && all[mine].item == item:
-			all[mine].seen = now
-		case mine < 0 && (len(all) > 0 || line == spent):
-			all = append(all, inLine{run, item, now})
+	p.lines = slices.DeleteFunc(p.lines, func(x inLine) bool { return now-x.seen > standing })
+	its := p.budgets.Lines(v)
+	first, joins := true, spent
+	for i, x := range p.lines {
+		if x.run == run && x.item == item {
+			p.lines[i].seen = now
+			if spent != (budget.Line{}) {
+				p.lines[i].line = spent
+			}
+			joins = budget.Line{}
+			break
 		}
-		if len(all) > 0 && (all[0].run != run || all[0].item != item) {
-			its = false
-		}
-		p.lines[line] = all
-		if len(all) == 0 {
-			delete(p.lines, line)
-		}
-	}
-	return its
-}
-
-// leave takes a run out of the lines of a question that has paid.
-func (p *pace) leave(v budget.Visit, run string) {
-	for _, line := range p.budgets.Lines(v) {
-		if p.lines[line] = slices.DeleteFunc(p.lines[line], func(x inLine) bool { return x.run == run }); len(p.lines[line]) == 0 {
-			delete(p.lines, line)
+		if slices.Contains(its, x.line) {
+			first = false
+			if joins == (budget.Line{}) {
+				joins = x.line
+			}
 		}
 	}
+	stands := func(x inLine) bool { return x.line == joins && x.run == run }
+	if joins != (budget.Line{}) && !slices.ContainsFunc(p.lines, stands) {
+		p.lines = append(p.lines, inLine{joins, run, item, now})
+	}
+	return first
 }
 
 // settle gives back what has ended, and takes up what an earlier life of the controller has sent.

@@ -49,7 +49,7 @@ func echoOf(t *testing.T, tag, model, addr string) permit.Item {
 
 // full has the budgets of a real site, all of them full.
 func full(p *pace) {
-	p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(list.Real), map[string]*paid{}, map[budget.Line][]inLine{}
+	p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(list.Real), map[string]*paid{}, nil
 }
 
 // DESIGN 4.3, H-041: two agents of a site together ask no more of one model than one would: what either has under way, the other waits
@@ -121,6 +121,49 @@ func TestADearQuestionKeepsItsPlaceInLine(t *testing.T) {
 		before := asked
 		if plans(); asked == before {
 			t.Error("who does not come back keeps its place")
+		}
+	})
+}
+
+// Two runs of which each waits for what the other one stands before: the one that came first goes on, and the other after it.
+func TestTwoRunsInTwoLinesDoNotWaitForEachOther(t *testing.T) {
+	s, _ := service(t)
+	synctest.Test(t, func(t *testing.T) {
+		full(&s.pace)
+		spend := func(agent string, items ...permit.Item) {
+			x := newPaced(s, agent, items)
+			got, _ := s.pace.take(x.ses, agent, x.l, numbers(len(items)), store.MaxOpen)
+			if len(got) != len(items) {
+				t.Fatalf("%s: %d of %d", agent, len(got), len(items))
+			}
+			s.pace.back(got)
+		}
+		var subnet, model []permit.Item
+		for i := range 24 { // all that the subnet has, and all that the model has, but for one packet of the model
+			subnet = append(subnet, snmpOf(t, fmt.Sprintf("1-%d", i), fmt.Sprint("Other", i), fmt.Sprintf("10.1.1.%d", 10+i)))
+			model = append(model, snmpOf(t, fmt.Sprintf("2-%d", i), "Delta", fmt.Sprintf("10.2.%d.1", i)))
+		}
+		spend("north", subnet...)
+		a := newPaced(s, "west", []permit.Item{echoOf(t, "3-1", "Delta", "10.1.1.1")})
+		b := newPaced(s, "east", []permit.Item{echoOf(t, "3-2", "Delta", "10.1.1.2")})
+		s.pace.take(a.ses, "a", a.l, []int{0}, store.MaxOpen) // it waits for the subnet
+		spend("south", model...)
+		s.pace.budgets.Spend("", "", "", time.Since(s.pace.began))
+		s.pace.take(b.ses, "b", b.l, []int{0}, store.MaxOpen) // it waits for the model
+		done := map[string]bool{}
+		for range 30 {
+			time.Sleep(time.Second)
+			for name, x := range map[string]*paced{"a": a, "b": b} {
+				if done[name] {
+					continue
+				}
+				got, _ := s.pace.take(x.ses, name, x.l, []int{0}, store.MaxOpen)
+				done[name] = len(got) == 1
+				s.pace.back(got)
+			}
+		}
+		if !done["a"] || !done["b"] {
+			t.Errorf("after half a minute: %v", done)
 		}
 	})
 }
