@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"os"
@@ -53,8 +55,11 @@ func TestRealSnmpdIsAskedOnceAndAnswersOnce(t *testing.T) {
 		t.Errorf("%d packets to the device, %d from it, %d in all:\n%s", to, from, len(lines), strings.Join(lines, "\n"))
 	}
 	for _, r := range h.records() {
-		if r.Kind == evidence.Sent && r.Length != 79 {
-			t.Errorf("the record says %d octets without the community, want 79", r.Length)
+		if r.Kind == evidence.Sent && (r.Length != 79 || len(r.Octets) != 79 || fmt.Sprintf("%x", sha256.Sum256(r.Octets)) != r.Digest || bytes.Contains(r.Octets, []byte(community))) {
+			t.Errorf("the record says %d octets without the community, want 79: %x", r.Length, r.Octets)
+		}
+		if r.Kind == evidence.Started && r.Port != 10161 || r.Kind == evidence.Got && len(r.Octets) > 0 { // what the device says may be of patients
+			t.Errorf("%+v", r)
 		}
 	}
 }

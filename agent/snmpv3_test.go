@@ -84,6 +84,11 @@ func TestRealSnmpdAnswersVersion3AtEveryLevel(t *testing.T) {
 				if got.State != evidence.Answered || got.Messages != 2 || got.Engine == nil || !strings.HasPrefix(got.Credential, "10-1 usm ") {
 					t.Fatalf("outcome %+v", got)
 				}
+				for _, r := range h.records() { // its signature is one that a pass phrase could be guessed from
+					if len(r.Octets) > 0 {
+						t.Errorf("the record keeps %s: %x", r.Words, r.Octets)
+					}
+				}
 				var description string
 				for _, f := range got.Facts {
 					if f.Field == "description" {

@@ -153,16 +153,24 @@ func (a *Agent) admit(p *pending, seat *pluginhost.Seat, now time.Time) (v guard
 	return a.guard.Admit(p.task, p.receipt, now)
 }
 
-// recorder writes each message of one conversation.
+// mostKept bounds a message of ours whose octets are kept: an approved question is a few hundred.
+const mostKept = 4096
+
+// recorder writes each message of one conversation. What the device says is kept as its digest alone: it may tell of
+// patients (WIRE-RULES hazard 25).
 type recorder struct {
 	a    *Agent
 	base evidence.Record
+	keep bool // the octets of our messages, which hold no secret then
 }
 
 func (r recorder) write(kind evidence.Kind, at time.Time, words string, message []byte) error {
 	sum := sha256.Sum256(message)
 	rec := r.base
 	rec.Kind, rec.At, rec.Words, rec.Digest, rec.Length = kind, at, words, hex.EncodeToString(sum[:]), len(message)
+	if kind == evidence.Sent && r.keep && len(message) <= mostKept {
+		rec.Octets = message
+	}
 	r.a.mu.Lock()
 	defer r.a.mu.Unlock()
 	_, err := r.a.note(rec)
@@ -186,7 +194,7 @@ func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed, seat *pluginh
 	t := ticket.Task()
 	order, ordinal := t.Order()
 	base := evidence.Record{Order: order, Ordinal: ordinal, Permit: t.ID().String(), Device: t.Device().ID}
-	result := a.converse(ticket, sealed, seat, recorder{a: a, base: base})
+	result := a.converse(ticket, sealed, seat, recorder{a: a, base: base, keep: shows(t.Query())})
 	out := base
 	out.Kind, out.At, out.Result = evidence.Outcome, time.Now(), &result
 	a.mu.Lock()
@@ -197,6 +205,10 @@ func (a *Agent) visit(ticket *guard.Ticket, sealed *secret.Sealed, seat *pluginh
 	}
 	a.poke()
 }
+
+// shows reports whether our messages may stand in the record: those of SNMPv3 carry a signature that a pass phrase
+// could be guessed from, whoever has the record.
+func shows(q list.Query) bool { return q.Spec().SNMPVersion != list.SNMPv3 }
 
 // converse opens the conversation, lets the plugin speak through it, and closes it.
 func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *pluginhost.Seat, rec wire.Recorder) evidence.Result {

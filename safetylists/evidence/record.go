@@ -90,6 +90,7 @@ type Record struct {
 	Permit  string `json:"permit,omitempty"` // Started and after: id of the permit
 	Device  string `json:"device,omitempty"` // asset tag
 	Address string `json:"address,omitempty"`
+	Port    uint16 `json:"port,omitempty"`    // Started
 	MAC     string `json:"mac,omitempty"`     // Started: of the device, as the inventory has it
 	GapMS   int64  `json:"gap_ms,omitempty"`  // Started: least milliseconds to the next conversation
 	RestMS  int64  `json:"rest_ms,omitempty"` // Started: least milliseconds to the same question
@@ -98,6 +99,7 @@ type Record struct {
 	Plugin  string `json:"plugin,omitempty"`  // Plugin...: name and version
 	Digest  string `json:"digest,omitempty"`  // Sent, Got: SHA-256 of the message, secrets blanked; ListSeen: of the release; Plugin...: of the binary
 	Length  int    `json:"length,omitempty"`  // Sent, Got: octets
+	Octets  []byte `json:"octets,omitempty"`  // Sent: the message, secrets blanked; none where it cannot be shown without them
 	Words   string `json:"words,omitempty"`   // Sent: what the message is; Plugin...: what happened
 
 	Result *Result `json:"result,omitempty"` // Outcome

@@ -279,7 +279,7 @@ func (g *Guard) consume(t task.Task, dec list.Decision, names []string, visit bu
 	order, ordinal := t.Order()
 	dev := t.Device()
 	rec := evidence.Record{At: at, Kind: evidence.Started, Order: order, Ordinal: ordinal, Permit: t.ID().String(),
-		Device: dev.ID, Address: dev.Address.String(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
+		Device: dev.ID, Address: dev.Address.String(), Port: t.Address().Port(), MAC: dev.MAC, Caller: t.Caller(), Query: t.Query().String(),
 		GapMS: dec.Limits.Gap.Milliseconds(), RestMS: dec.Limits.Rest.Milliseconds()}
 	before := g.mem.vitals(dev.ID, t.Query().String())
 	g.budgets.Start(visit, g.boot()) // also when the disk fails: the record may be there

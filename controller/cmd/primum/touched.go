@@ -16,6 +16,7 @@ type touchedCommand struct {
 	Device  string `arg:"" help:"Asset tag."`
 	Between string `required:"" placeholder:"FROM" help:"Beginning of the time, such as 2026-11-24, 2026-11-24T02:00 (here) or 2026-11-24T02:00:00Z; its end follows."`
 	Until   string `arg:"" help:"End of the time, in the same forms."`
+	Pcap    string `placeholder:"FILE" help:"Write the messages into this file too, as pcapng, made with mode 0600: ours without their secrets, the device's with time and length alone."`
 }
 
 func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
@@ -43,6 +44,9 @@ func (c *touchedCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := free(c.Pcap); err != nil {
+		return err
+	}
 	cl, err := e.dial()
 	if err != nil {
 		return err
@@ -50,6 +54,11 @@ func (c *touchedCommand) Run(e *env) error {
 	r, err := call(adminv1.NewEvidenceServiceClient(cl.conn).GetTouched, &adminv1.GetTouchedRequest{Device: within("devices", c.Device), From: timestamppb.New(from), To: timestamppb.New(to)})
 	if err != nil {
 		return err
+	}
+	if c.Pcap != "" {
+		if err := e.writeCapture(c.Pcap, r); err != nil {
+			return err
+		}
 	}
 	return e.show(r, func() { e.touched(r) })
 }

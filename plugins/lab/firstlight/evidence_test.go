@@ -1,8 +1,10 @@
 package firstlight
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +55,15 @@ func TestTheRecordOfARunIsExportedVerifiedProvenAndAChangeInItIsFound(t *testing
 		if !strings.Contains(asked, want) {
 			t.Errorf("%q is not in: %s", want, asked)
 		}
+	}
+	// the same as packets, which another program reads
+	s.primum("touched", "10-1001", "--between", from, doc.SignedAt.Add(time.Second).Format(time.RFC3339), "--pcap", s.path("asked.pcapng"))
+	packets, err := exec.CommandContext(t.Context(), "tshark", "-r", s.path("asked.pcapng"), "-d", "udp.port==10161,snmp", "-T", "fields", "-e", "ip.dst", "-e", "snmp.name").Output()
+	if got := strings.Split(strings.TrimSpace(string(packets)), "\n"); err != nil || len(got) != 2 || !strings.HasPrefix(got[0], "127.42.1.1\t1.3.6.1.2.1.1.1.0,") || strings.Contains(got[1], "1.3.6") {
+		t.Errorf("tshark: %v: %q", err, packets)
+	}
+	if secret, err := os.ReadFile(s.path("lab/community")); err != nil || len(bytes.TrimSpace(secret)) == 0 || bytes.Contains(whole, bytes.TrimSpace(secret)) {
+		t.Errorf("the community is in the record, or is not known: %v", err)
 	}
 	if out := s.primum("touched", "10-1002", "--between", from, to); !strings.Contains(out, "Nothing was sent to it in this time.") {
 		t.Errorf("of a device that was not asked: %s", out)
