@@ -7,8 +7,8 @@ import (
 
 // journalMost is the size above which acknowledged records are trimmed. It holds some hundred thousand records, which are
 // weeks of a hospital's questions: half of them stay, so that a controller that was restored from last night's backup
-// finds here what it has lost. And it is not above the reserve for work under way: a disk that has room for the agent has
-// room for the trim.
+// finds here what it has lost. A trim then needs some 100 MiB on the disk for a moment: 32 of records, 64 of reserve, and
+// the checkpoint.
 const journalMost = 64 << 20
 
 // trimAgain is after how long a trim that failed is tried again.

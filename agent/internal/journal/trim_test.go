@@ -373,3 +373,42 @@ func TestOnlyAcknowledgedRecordsAreDue(t *testing.T) {
 		t.Errorf("at once %d are due again", n)
 	}
 }
+
+// A journal that is put aside while it is trimmed is put aside once, whole, and does not come back under its name.
+func TestAJournalIsPutAsideOnlyAfterItsTrim(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	add(t, j, 20)
+	incarnation := j.Incarnation()
+	aside := make(chan error, 1)
+	j.step = func(step string) {
+		switch step {
+		case "create":
+			go func() { aside <- j.Retire(t0) }()
+		case "rename":
+			select {
+			case err := <-aside:
+				t.Errorf("it was put aside in the middle of a trim: %v", err)
+			default:
+			}
+		}
+	}
+	if err := j.Trim(7, &told{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-aside; err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Trim(9, &told{}); !errors.Is(err, ErrFailed) {
+		t.Errorf("a trim of a journal that was put aside: %v", err)
+	}
+	var m told
+	if err := ReplayRetired(dir, &m); err != nil || len(m.records) != 21 {
+		t.Errorf("the one that was put aside has %d records: %v", len(m.records), err)
+	}
+	next, seen := open(t, dir)
+	defer next.Close()
+	if next.Incarnation() == incarnation || len(seen) != 1 || next.First() != 1 {
+		t.Errorf("the next journal is %s, with %d records from %d on", next.Incarnation(), len(seen), next.First())
+	}
+}
