@@ -258,6 +258,9 @@ func (s *sim) crash() {
 		s.boot = time.Duration(s.rnd.IntN(100)) * time.Second
 		s.say("the machine starts anew")
 	}
+	if s.rnd.IntN(6) == 0 {
+		s.trim() // at some time before: it shows in the next life
+	}
 	s.say("the agent starts anew, %d talks cut", len(s.talks))
 	s.start()
 }
@@ -284,8 +287,6 @@ func (s *sim) run() string {
 			s.setClock()
 		case n < 96:
 			s.clear()
-		case n < 98:
-			s.trim()
 		default:
 			s.crash()
 		}
