@@ -70,7 +70,8 @@ type Agent struct {
 	queue   []*pending
 	running int
 	wake    chan struct{}
-	acked   uint64 // newest record that the controller has stored
+	failed  chan struct{} // the journal takes nothing more
+	acked   uint64        // newest record that the controller has stored
 	trims   chan struct{}
 	head    signedHead
 	// unwritten is the time of the site's word that the journal did not take, the zero time if it took all.
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), trims: make(chan struct{}, 1), headed: make(chan struct{})}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), failed: make(chan struct{}, 1), trims: make(chan struct{}, 1), headed: make(chan struct{})}
 	if cfg.Near {
 		a.places.Table = whereabouts.Neighbours
 	}
@@ -169,7 +170,11 @@ func (a *Agent) serve(ctx context.Context) error {
 		Creds: func() (credentials.TransportCredentials, error) { return creds(a.cfg.Data) }}
 	var err error
 	for {
-		err = uplink.Run(ctx, link, (*local)(a))
+		err = a.linked(ctx, link)
+		if err == nil && ctx.Err() == nil {
+			a.mend(ctx)
+			continue
+		}
 		if !errors.Is(err, uplink.ErrReset) {
 			break
 		}
@@ -194,7 +199,7 @@ func (a *Agent) serve(ctx context.Context) error {
 // past is a guard that remembers the journals that were put aside.
 func (a *Agent) past() (*guard.Guard, error) {
 	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.prove, Answers: a.answers,
-		Append:  func(r ...evidence.Record) (uint64, error) { return a.journal.Append(r...) },
+		Append:  a.append,
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
 	if err := journal.ReplayRetired(a.journalDir(), g); err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func (l *local) agent() *Agent { return (*Agent)(l) }
 
 // note writes records and lets the guard remember them.
 func (a *Agent) note(records ...evidence.Record) (uint64, error) {
-	lsn, err := a.journal.Append(records...)
+	lsn, err := a.append(records...)
 	if err != nil {
 		return 0, err
 	}

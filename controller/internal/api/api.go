@@ -75,6 +75,9 @@ func (a *API) failed(err error, what string) error {
 		return status.FromContextError(err).Err()
 	}
 	a.Log.Error("call failed", "about", what, "error", err)
+	if words := store.Fault(err); words != "" {
+		return status.Error(codes.Internal, words)
+	}
 	return status.Error(codes.Internal, "the controller could not do this; see its log")
 }
 

@@ -151,6 +151,9 @@ func (s *Service) ended(agent string, err error) error {
 		return status.Error(codes.Canceled, "the stream ended")
 	}
 	s.Log.Error("session failed", "agent", agent, "error", err)
+	if words := store.Fault(err); words != "" {
+		return status.Error(codes.Internal, words)
+	}
 	return status.Error(codes.Internal, "the controller could not go on; see its log")
 }
 

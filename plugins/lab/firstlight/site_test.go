@@ -21,6 +21,10 @@ import (
 
 // TestMain builds the programs, and runs the tests in a network namespace of their own.
 func TestMain(m *testing.M) {
+	if os.Getenv(failingDisk) != "" {
+		fmt.Fprintln(os.Stderr, become())
+		os.Exit(1)
+	}
 	if _, inside := namespace.Word(); !inside {
 		os.Exit(outside())
 	}
@@ -101,13 +105,22 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *site) start(name string, args ...string) *process {
 	s.t.Helper()
+	return s.run(name, exec.Command(program(name), args...))
+}
+
+// run starts a command; its log is that of the program.
+func (s *site) run(name string, cmd *exec.Cmd) *process {
+	s.t.Helper()
 	log, err := os.OpenFile(s.path(name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(program(name), args...), done: make(chan struct{})}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if p.cmd.SysProcAttr == nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -167,10 +180,11 @@ func (s *site) there(name string) {
 	})
 }
 
-func (s *site) startAgent() {
-	args := append([]string{"serve", "--data", s.path("agent"), "--policy", "lab", "--leases", s.path("lab/dnsmasq.leases")}, s.serve...)
-	s.agent = s.start("primum-agent", args...)
+func (s *site) agentArguments() []string {
+	return append([]string{"serve", "--data", s.path("agent"), "--policy", "lab", "--leases", s.path("lab/dnsmasq.leases")}, s.serve...)
 }
+
+func (s *site) startAgent() { s.agent = s.start("primum-agent", s.agentArguments()...) }
 
 func (s *site) startController(admin, control string) {
 	s.controller = s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", admin, "--control", control, "--list-root", s.path("list/metadata/1.root.json"))
