@@ -48,7 +48,7 @@ func alive(r evidence.Result, refused bool, before guard.Vitals, at time.Time) e
 	}
 	if r.Uptime != nil && !wrapped(before, at) {
 		if up := time.Duration(*r.Uptime) * 10 * time.Millisecond; soon(up) && at.Sub(before.Sent) > up+restartSlack/2 {
-			return distress(list.DeviceRestarted, fmt.Sprintf("it started anew %s after it was last asked", (at.Sub(before.Sent) - up).Round(time.Second)))
+			return distress(list.DeviceRestarted, fmt.Sprintf("it started anew %s after it was last asked", (at.Sub(before.Sent)-up).Round(time.Second)))
 		}
 	}
 	if now, was := r.Engine, before.Engine; now != nil && was != nil && now.ID == was.ID && now.Boots > was.Boots && soon(time.Duration(now.Time)*time.Second) {
