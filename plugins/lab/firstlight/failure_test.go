@@ -82,7 +82,7 @@ func failures() []failure {
 		{name: "agent killed", long: true,
 			fail: func(tr *trial) { tr.agent.kill(); tr.startAgent() },
 			says: map[string]string{"tasks": "the agent stopped between the permit and the outcome; the device may have been asked"}},
-		{name: "controller killed",
+		{name: "controller killed", long: true,
 			fail: func(tr *trial) {
 				admin, control := strings.TrimSpace(tr.read("controller/admin.address")), strings.TrimSpace(tr.read("controller/control.address"))
 				tr.controller.kill()
@@ -91,7 +91,7 @@ func failures() []failure {
 			says: map[string]string{"primum-agent.log": "session with the controller ended"}},
 		{name: "database locked", long: true,
 			fail: func(tr *trial) {
-				db, err := sql.Open("sqlite", tr.path("controller/primum.db"))
+				db, err := sql.Open("sqlite", "file:"+tr.path("controller/primum.db")+"?_pragma=busy_timeout(5000)")
 				if err != nil {
 					tr.t.Fatal(err)
 				}
@@ -121,7 +121,7 @@ func failures() []failure {
 			mend: func(tr *trial) { tr.disk.fails.Store(false) },
 			says: map[string]string{"primum-agent.log": "the record cannot be written: nothing is asked, and there is no session, until it can. Check the disk of the data directory",
 				"tasks": "the device may have been asked"}},
-		{name: "disk full in the run",
+		{name: "disk full in the run", long: true,
 			before: func(tr *trial) { tr.onSmallDisk() },
 			fail:   full,
 			says:   map[string]string{"tasks": "the disk of the agent's data directory is full"}},

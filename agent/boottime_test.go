@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"primum/agent/internal/guard"
+	"primum/agent/internal/journal"
+	"primum/agent/internal/papertest"
+	"primum/agent/internal/secret"
+	"primum/plugins/lab"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+	"primum/safetylists/permit"
+)
+
+// H-018, H-013: the boot clock of an agent steps between its lives, back to 20 s after the start of a machine and thirty
+// days ahead (time_namespaces(7)). Each life is offered new permits for every device that was asked before, and one more
+// device: those before rest, whatever that clock says, and the new one is asked.
+func TestABootClockThatStepsEndsNoRest(t *testing.T) {
+	const devices = 3
+	builtins, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := lab.Config{Name: "boottime", Community: community}
+	var sheet []list.Device
+	var leases bytes.Buffer
+	for i := range devices {
+		address := netip.AddrFrom4([4]byte{127, 10, 0, byte(1 + i)})
+		tag, mac := fmt.Sprintf("30-%d", i), fmt.Sprintf("02:00:00:00:0b:%02x", i)
+		d := victimDevice(tag, address)
+		config.Devices = append(config.Devices, d)
+		sheet = append(sheet, list.Device{ID: tag, Name: "Aldane Medical Vela 3", Class: list.OtherClass, MAC: mac, Address: address,
+			Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: "Aldane Medical", Model: "Vela 3", Version: "3.2.1", At: time.Now().UTC().Truncate(time.Second)}},
+			Endpoints: list.Endpoints{SNMPPort: 10161}})
+		fmt.Fprintf(&leases, "0 %s %s x *\n", mac, address)
+	}
+	h, err := lab.Start(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	dir, err := os.MkdirTemp("", "pb-") // short: the path of a socket stands in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	leaseFile := filepath.Join(dir, "leases")
+	if err := os.WriteFile(leaseFile, leases.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := secret.Open(filepath.Join(dir, "secrets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
+	up := bootTime()
+	for n, off := range []time.Duration{0, 20*time.Second - up.Truncate(time.Second), 30 * 24 * time.Hour} {
+		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
+			Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: forAll(t, secrets.PublicKey(), community)}
+		for i, item := range p.Plan.Items[:n+1] {
+			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
+				pm.Epoch, pm.Item, pm.Device = l.Epoch, uint32(i), item.Device.ID
+				pm.Order, pm.Ordinal = "o0", uint32(i)
+				pm.Address = netip.AddrPortFrom(item.Device.Address, item.Query.Port())
+			}))
+		}
+		outcomes := stepped(t, dir, l, off)
+		for i, item := range p.Plan.Items[:n+1] {
+			got := outcomes[item.Device.ID]
+			d, _ := h.Report().Device(item.Device.ID)
+			if want := (i == n); d.Messages != 1 || d.Harmed() || want && got.State != evidence.Answered || !want && got.Reason != list.MinInterval {
+				t.Errorf("life %d, boot clock off by %s: %s ended %+v, and received %+v", n, off, item.Device.ID, got, d)
+			}
+		}
+	}
+}
+
+// stepped lives one life with its boot clock off by a while, until each of its permits has an outcome, and returns them
+// by device.
+func stepped(t *testing.T, dir string, l life, off time.Duration) map[string]evidence.Result {
+	t.Helper()
+	b, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "life.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--time", "--boottime", fmt.Sprint(int64(off / time.Second)), "--fork", "--kill-child", self}
+	if os.Getuid() != 0 {
+		args = append([]string{"--user", "--map-current-user"}, args...)
+	}
+	cmd := exec.Command("unshare", args...)
+	cmd.Env = append(os.Environ(), victim+"="+path, confiner+"="+proven().Program())
+	said := startAndAwait(t, cmd, "working")
+	out := map[string]evidence.Result{}
+	for deadline := time.Now().Add(30 * time.Second); len(out) < len(l.Permits); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d outcomes: %s", len(out), len(l.Permits), said.String())
+		}
+		clear(out)
+		mine := false
+		for _, r := range copied(t, dir) {
+			mine = mine || r.Kind == evidence.Session && r.Epoch == l.Epoch
+			if mine && r.Kind == evidence.Outcome {
+				out[r.Device] = *r.Result
+			}
+		}
+	}
+	// The lives share a journal: the next one begins when this one is gone, with what it has started.
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed: its error says only that
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		j, err := journal.Open(filepath.Join(dir, "journal"), time.Now(), guard.New(guard.Config{Boot: bootTime}))
+		if errors.Is(err, journal.ErrInUse) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	t.Fatal("the agent does not end")
+	return nil
+}
+
+// copied are the records of a journal that an agent is writing.
+func copied(t *testing.T, dir string) (out []evidence.Record) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "journal", "journal.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(beside, "journal.log"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(beside, time.Now(), guard.New(guard.Config{Boot: bootTime}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	all, err := j.Read(1, 1<<20, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range all {
+		r, _, err := evidence.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
