@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,9 +13,6 @@ import (
 
 	"primum/agent/internal/guard"
 	"primum/agent/internal/journal"
-	"primum/agent/internal/papertest"
-	"primum/agent/internal/secret"
-	"primum/plugins/lab"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
 	"primum/safetylists/permit"
@@ -26,47 +22,11 @@ import (
 // days ahead (time_namespaces(7)). Each life is offered new permits for every device that was asked before, and one more
 // device: those before rest, whatever that clock says, and the new one is asked.
 func TestABootClockThatStepsEndsNoRest(t *testing.T) {
-	const devices = 3
-	builtins, err := buildOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := lab.Config{Name: "boottime", Community: community}
-	var sheet []list.Device
-	var leases bytes.Buffer
-	for i := range devices {
-		address := netip.AddrFrom4([4]byte{127, 10, 0, byte(1 + i)})
-		tag, mac := fmt.Sprintf("30-%d", i), fmt.Sprintf("02:00:00:00:0b:%02x", i)
-		d := victimDevice(tag, address)
-		config.Devices = append(config.Devices, d)
-		sheet = append(sheet, list.Device{ID: tag, Name: "Aldane Medical Vela 3", Class: list.OtherClass, MAC: mac, Address: address,
-			Claims:    []list.Claim{{Source: list.CMMS, Manufacturer: "Aldane Medical", Model: "Vela 3", Version: "3.2.1", At: time.Now().UTC().Truncate(time.Second)}},
-			Endpoints: list.Endpoints{SNMPPort: 10161}})
-		fmt.Fprintf(&leases, "0 %s %s x *\n", mac, address)
-	}
-	h, err := lab.Start(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	dir, err := os.MkdirTemp("", "pb-") // short: the path of a socket stands in it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	leaseFile := filepath.Join(dir, "leases")
-	if err := os.WriteFile(leaseFile, leases.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	secrets, err := secret.Open(filepath.Join(dir, "secrets"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
+	h, p, first := victims(t, 3, 10)
 	up := bootTime()
 	for n, off := range []time.Duration{0, 20*time.Second - up.Truncate(time.Second), 30 * 24 * time.Hour} {
-		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
-			Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: forAll(t, secrets.PublicKey(), community)}
+		l := first
+		l.Epoch = uint64(n + 1)
 		for i, item := range p.Plan.Items[:n+1] {
 			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
 				pm.Epoch, pm.Item, pm.Device = l.Epoch, uint32(i), item.Device.ID
@@ -74,7 +34,7 @@ func TestABootClockThatStepsEndsNoRest(t *testing.T) {
 				pm.Address = netip.AddrPortFrom(item.Device.Address, item.Query.Port())
 			}))
 		}
-		outcomes := stepped(t, dir, l, off)
+		outcomes := stepped(t, l, off)
 		for i, item := range p.Plan.Items[:n+1] {
 			got := outcomes[item.Device.ID]
 			d, _ := h.Report().Device(item.Device.ID)
@@ -87,13 +47,13 @@ func TestABootClockThatStepsEndsNoRest(t *testing.T) {
 
 // stepped lives one life with its boot clock off by a while, until each of its permits has an outcome, and returns them
 // by device.
-func stepped(t *testing.T, dir string, l life, off time.Duration) map[string]evidence.Result {
+func stepped(t *testing.T, l life, off time.Duration) map[string]evidence.Result {
 	t.Helper()
 	b, err := json.Marshal(l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "life.json")
+	path := filepath.Join(l.Data, "life.json")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +75,7 @@ func stepped(t *testing.T, dir string, l life, off time.Duration) map[string]evi
 		}
 		clear(out)
 		mine := false
-		for _, r := range copied(t, dir) {
+		for _, r := range copied(t, l.Data) {
 			mine = mine || r.Kind == evidence.Session && r.Epoch == l.Epoch
 			if mine && r.Kind == evidence.Outcome {
 				out[r.Device] = *r.Result
@@ -128,7 +88,7 @@ func stepped(t *testing.T, dir string, l life, off time.Duration) map[string]evi
 	}
 	_ = cmd.Wait() // killed: its error says only that
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		j, err := journal.Open(filepath.Join(dir, "journal"), time.Now(), guard.New(guard.Config{Boot: bootTime}))
+		j, err := journal.Open(filepath.Join(l.Data, "journal"), time.Now(), guard.New(guard.Config{Boot: bootTime}))
 		if errors.Is(err, journal.ErrInUse) {
 			continue
 		}

@@ -119,19 +119,18 @@ func victimDevice(tag string, address netip.Addr) lab.DeviceConfig {
 		SNMP: &lab.SNMPConfig{Port: 10161, Descr: "Aldane Medical Vela 3 patient monitor, software 3.2.1", ObjectID: "1.3.6.1.4.1.99991.3"}, Behaviour: lab.Behaviour{Delay: 40 * time.Millisecond}}
 }
 
-// H-013, H-042: an agent that is killed 50 times at random in the middle of its work, and of the trims of its journal, asks no
-// device twice, loses no record that was on disk, and every question that it began ends in a named state.
-func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
-	const kills, devices = 50, 160
+// victims are some monitors in 127.N.0.0/16, their papers, and what each life of the agent that asks them is told.
+func victims(t *testing.T, devices int, network byte) (*lab.Hospital, *papertest.Papers, life) {
+	t.Helper()
 	builtins, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := lab.Config{Name: "kill", Community: community}
+	config := lab.Config{Name: "victims", Community: community}
 	var sheet []list.Device
 	var leases bytes.Buffer
 	for i := range devices {
-		address := netip.AddrFrom4([4]byte{127, 9, byte(i / 200), byte(1 + i%200)})
+		address := netip.AddrFrom4([4]byte{127, network, byte(i / 200), byte(1 + i%200)})
 		tag, mac := fmt.Sprintf("20-%04d", i), fmt.Sprintf("02:00:00:00:%02x:%02x", i/256, i%256)
 		config.Devices = append(config.Devices, victimDevice(tag, address))
 		sheet = append(sheet, list.Device{ID: tag, Name: "Aldane Medical Vela 3", Class: list.OtherClass, MAC: mac, Address: address,
@@ -157,14 +156,23 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealedFor := forAll(t, secrets.PublicKey(), community)
 	p := papertest.Hospital(t, time.Now(), "demo", "DEMOSITE", labLists(t), sheet)
+	return h, p, life{Data: dir, Leases: leaseFile, ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
+		Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: forAll(t, secrets.PublicKey(), community)}
+}
+
+// H-013, H-042: an agent that is killed 50 times at random in the middle of its work, and of the trims of its journal, asks no
+// device twice, loses no record that was on disk, and every question that it began ends in a named state.
+func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
+	const kills, devices = 50, 160
+	h, p, first := victims(t, devices, 9)
+	dir := first.Data
 	program := unraced(t)
 	ids := map[int]permit.ID{}
 	var stored [][]byte // as a controller has them
 	for n := range kills {
-		l := life{Data: dir, Leases: leaseFile, Epoch: uint64(n + 1), ListRoot: p.ListRoot, PermitKey: p.PermitKey, Bundle: p.Bundle, Document: p.Document,
-			Signature: p.Signature, Plan: p.Digest[:], Builtins: needed(builtins, p), Secret: sealedFor, Stored: uint64(len(stored)), program: program}
+		l := first
+		l.Epoch, l.Stored, l.program = uint64(n+1), uint64(len(stored)), program
 		for i, item := range p.Plan.Items {
 			l.Permits = append(l.Permits, p.Permit(t, func(pm *permit.Permit) {
 				if id, ok := ids[i]; ok {

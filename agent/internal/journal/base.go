@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
@@ -76,8 +77,13 @@ func readBase(f io.ReaderAt, size int64, m Memory) (base, error) {
 // lock takes the file for this process. The name may have gone to another file since it was opened, by the trim of
 // another agent: that agent has the lock on the file which now bears it.
 func lock(f *os.File, path string) error {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return ErrInUse
+	// What an agent was just starting when it was killed keeps the file for the moment until it is another program.
+	const step, most = 20 * time.Millisecond, 25
+	for n := 0; unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil; n++ {
+		if n == most {
+			return ErrInUse
+		}
+		time.Sleep(step)
 	}
 	is, err := f.Stat()
 	if err != nil {
