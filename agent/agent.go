@@ -221,12 +221,6 @@ func (a *Agent) openJournal() error {
 		return err
 	}
 	j, err := journal.Open(a.journalDir(), time.Now(), g)
-	// A plugin's process that was just being made when the agent before was killed holds all its files until it is the
-	// plugin's program.
-	for tries := 20; errors.Is(err, journal.ErrInUse) && tries > 0; tries-- {
-		time.Sleep(100 * time.Millisecond)
-		j, err = journal.Open(a.journalDir(), time.Now(), g)
-	}
 	if err != nil {
 		return err
 	}
