@@ -186,7 +186,7 @@ func Decode(b []byte) (Record, Hash, error) {
 	return r, hash, nil
 }
 
-// Reread is Decode of bytes that Encode has written here: that they are canonical it does not look at again, which takes half
+// Reread is Decode of bytes that Encode has written here: that they are canonical it does not look at again, which takes a third
 // of the time. Who wrote them, and that nothing has changed, has to be known from elsewhere.
 func Reread(b []byte) (Record, Hash, error) {
 	if len(b) > MaxRecord {
