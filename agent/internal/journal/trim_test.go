@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -410,5 +411,36 @@ func TestAJournalIsPutAsideOnlyAfterItsTrim(t *testing.T) {
 	defer next.Close()
 	if next.Incarnation() == incarnation || len(seen) != 1 || next.First() != 1 {
 		t.Errorf("the next journal is %s, with %d records from %d on", next.Incarnation(), len(seen), next.First())
+	}
+}
+
+// H-018, H-042: a clock that was set back between two journals neither lets the checkpoint of the older one take the records of the
+// newer, nor lets one file take the other's name.
+func TestJournalsPutAsideKeepTheirOrderWhateverTheClockSays(t *testing.T) {
+	for name, second := range map[string]time.Time{"set back": t0.Add(-time.Hour), "the same moment": t0, "later": t0.Add(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			j, _ := open(t, dir)
+			add(t, j, 20)
+			if err := j.Trim(7, &told{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.Retire(t0); err != nil {
+				t.Fatal(err)
+			}
+			j, _ = open(t, dir)
+			add(t, j, 3)
+			newer := j.Incarnation()
+			if err := j.Retire(second); err != nil {
+				t.Fatal(err)
+			}
+			var m told
+			if err := ReplayRetired(dir, &m); err != nil {
+				t.Fatal(err)
+			}
+			if len(m.records) != 25 || m.records[21].Incarnation != newer {
+				t.Errorf("%d of 25 records are remembered, the newer journal's last", len(m.records))
+			}
+		})
 	}
 }
