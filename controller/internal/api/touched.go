@@ -40,6 +40,12 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 		}
 		found, before, after = append(found, part...), append(before, earlier...), append(after, later...)
 	}
+	if len(found)+len(before)+len(after) == 0 {
+		// a tag that is mistyped must not get the answer that nothing was sent to it
+		if _, err := s.Store.Device(ctx, tag); err != nil {
+			return nil, s.failed(err, "device "+tag+" in the inventory, nor in any record")
+		}
+	}
 	byTime := func(a, b store.Touch) int { return a.At.Compare(b.At) }
 	all := found
 	slices.SortStableFunc(found, byTime)

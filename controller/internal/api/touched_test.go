@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"primum/controller/internal/store"
@@ -116,6 +118,16 @@ func TestTouchedTellsWhatWasSentAndThatNothingWas(t *testing.T) {
 	}
 	if _, err := s.GetTouched(t.Context(), &adminv1.GetTouchedRequest{Device: "devices/1", From: timestamppb.Now()}); err == nil {
 		t.Error("a time without an end is taken")
+	}
+	mistyped := &adminv1.GetTouchedRequest{Device: "devices/10-1O", From: &timestamppb.Timestamp{Seconds: filledFrom}, To: &timestamppb.Timestamp{Seconds: filledFrom + 20}}
+	if r, err := s.GetTouched(t.Context(), mistyped); status.Code(err) != codes.NotFound {
+		t.Errorf("a tag that nobody has is told: %v, %v", r, err)
+	}
+	if _, err := s.Store.PutDevices(t.Context(), []store.Device{{Tag: "10-1O", Cells: map[string]string{"asset_tag": "10-1O"}}}, nil, store.Audit{At: time.Unix(filledFrom, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.GetTouched(t.Context(), mistyped); err != nil || len(r.GetRecords()) != 0 {
+		t.Errorf("a device that was never asked: %v, %v", r, err)
 	}
 }
 
