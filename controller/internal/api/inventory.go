@@ -37,8 +37,16 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 		}
 		return out, nil
 	}
+	devices := make([]store.Device, len(rows))
+	for i, row := range rows {
+		devices[i] = store.Device{Tag: row.Tag(), Cells: row.Cells()}
+	}
 	if r.GetValidateOnly() {
-		return &adminv1.ImportDevicesResponse{}, nil
+		n, err := s.Store.WouldPut(ctx, devices)
+		if err != nil {
+			return nil, s.failed(err, "the import")
+		}
+		return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged)}, nil
 	}
 	req, result, done, err := s.request(ctx, r.GetRequestId(), r)
 	if err != nil {
@@ -48,10 +56,6 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 	if done {
 		err = json.Unmarshal([]byte(result), &n)
 	} else {
-		devices := make([]store.Device, len(rows))
-		for i, row := range rows {
-			devices[i] = store.Device{Tag: row.Tag(), Cells: row.Cells()}
-		}
 		n, err = s.Store.PutDevices(ctx, devices, req, s.act(ctx, "import devices", "devices"))
 	}
 	if err != nil {

@@ -50,6 +50,29 @@ func (s *Store) PutDevices(ctx context.Context, devices []Device, r *Request, a 
 	return n, err
 }
 
+// WouldPut counts what PutDevices would do, and changes nothing.
+func (s *Store) WouldPut(ctx context.Context, devices []Device) (n Counts, err error) {
+	have, err := s.Devices(ctx, "", 0)
+	if err != nil {
+		return n, err
+	}
+	cells := make(map[string]map[string]string, len(have))
+	for _, d := range have {
+		cells[d.Tag] = d.Cells
+	}
+	for _, d := range devices {
+		switch before, ok := cells[d.Tag]; {
+		case !ok:
+			n.Created++
+		case maps.Equal(before, d.Cells):
+			n.Unchanged++
+		default:
+			n.Updated++
+		}
+	}
+	return n, nil
+}
+
 // SetCells changes some cells of one device; an empty one goes away. It fails with ErrNotFound.
 func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]string, r *Request, a Audit) error {
 	return s.tx(ctx, "change device", func(tx *sql.Tx) error {

@@ -18,6 +18,9 @@ func TestAnImportIsTakenWholeOrNotAtAll(t *testing.T) {
 	if no(t, err); n != (Counts{Created: 2}) {
 		t.Errorf("first import: %+v", n)
 	}
+	if would, err := s.WouldPut(ctx, []Device{row("1", "a"), row("2", "b"), row("3", "a")}); err != nil || would != (Counts{Created: 1, Updated: 1, Unchanged: 1}) {
+		t.Fatalf("what an import would do: %+v, %v", would, err)
+	}
 	n, err = s.PutDevices(ctx, []Device{row("1", "a"), row("2", "b"), row("3", "a")}, nil, act(1))
 	if no(t, err); n != (Counts{Created: 1, Updated: 1, Unchanged: 1}) {
 		t.Errorf("second import: %+v", n)
