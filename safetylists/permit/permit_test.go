@@ -48,6 +48,10 @@ func TestAPlanTakesAsLongAsItsSlowestDevice(t *testing.T) {
 	if got := p.Busy(); got != 16*time.Second {
 		t.Errorf("%s, want 1s and a gap of 5s and 10s", got)
 	}
+	p.Items[2].Limits.Cap = 20 * time.Second
+	if got := p.Busy(); got != 26*time.Second {
+		t.Errorf("%s, want 26s: the last question is started only where its whole cap fits before the end", got)
+	}
 	if got := (Plan{}).Busy(); got != 0 {
 		t.Errorf("no question takes %s", got)
 	}

@@ -107,9 +107,10 @@ func (p Plan) Busy() time.Duration {
 	var longest time.Duration
 	visits := make([]budget.Visit, 0, len(p.Items))
 	for _, it := range p.Items {
+		// none is started that could not have its whole cap before the end (G8), so the last one counts with it
+		longest = max(longest, busy[it.Device.ID]+gap[it.Device.ID]+max(it.Limits.Reply, it.Limits.Cap))
 		busy[it.Device.ID] += gap[it.Device.ID] + it.Limits.Reply
 		gap[it.Device.ID] = it.Limits.Gap
-		longest = max(longest, busy[it.Device.ID])
 		visits = append(visits, budget.Visit{Device: it.Device, Site: p.Site, Packets: budget.Charge(it.Query, it.Limits)})
 	}
 	return longest + budget.Takes(visits, list.Real)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
@@ -89,9 +90,17 @@ func (e *env) document(doc permit.Plan, digest permit.Digest, summary bool) erro
 		e.messages(shown, summary)
 	}
 	e.say("The document says: %d questions, %d messages, %d octets, at most about %s, from %s to %s; %d refused.", len(doc.Items), messages, octets,
-		list.Span(doc.Busy().Round(time.Second)), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
+		cmp.Or(list.Span(doc.Busy().Round(time.Second)), "0 s"), moment(doc.Opens), moment(doc.Closes), len(doc.Refusals))
+	e.short(doc.Busy().Round(time.Second), doc.Closes.Sub(doc.Opens))
 	e.say("Digest %s, of list release %s", digest.String(), doc.List.String())
 	return nil
+}
+
+// short says it where an approved time may end before the last question has had its turn.
+func (e *env) short(busy, open time.Duration) {
+	if busy > open {
+		e.say("The approved time is %s: what does not come to its turn in it is not asked.", list.Span(open))
+	}
 }
 
 func moment(t time.Time) string { return t.UTC().Format(time.DateTime) + " UTC" }

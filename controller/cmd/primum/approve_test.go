@@ -82,6 +82,23 @@ func TestApproveShowsAndSignsExactlyTheDocument(t *testing.T) {
 	}
 }
 
+func TestWhoSignsIsToldThatTheApprovedTimeIsTooShort(t *testing.T) {
+	p := lying(t, "plans/1")
+	doc, _, err := permit.DecodePlan(p.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc.Closes = doc.Opens.Add(time.Second)
+	if p.Document, err = doc.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(p.Document)
+	p.Digest = digest[:]
+	s := serve(t, answers{"GetPlan": says(p), "ApprovePlan": says(p)})
+	out, complaints, code := s.primum(nil, "approve", "1", "--key", keyFile(t, 7), "--by", "head")
+	want(t, "approve", out+complaints, code, exitDone, "The approved time is 1 s: what does not come to its turn in it is not asked.")
+}
+
 func TestApproveSignsNothingForAControllerThatLies(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*adminv1.Plan)
@@ -135,6 +152,10 @@ func TestAPlanIsShownWithWhatIsAskedWhatIsNotAndTheTotals(t *testing.T) {
 			t.Errorf("it fits: %s", out)
 		}
 	}
+	p.Busy = nil
+	none, _, code := serve(t, answers{"CreatePlan": says(p)}).primum(nil, "plan", "night")
+	want(t, "a plan of nothing", none, code, exitDone, "at most about 0 s;")
+	p.Busy = durationpb.New(9 * time.Second)
 	p.Closes, p.Items = timestamppb.New(opensAt().Add(8*time.Second)), nil
 	out, _, code := s.primum(nil, "plan", "night")
 	want(t, "a time that is too short", out, code, exitDone, "WILL BE ASKED\n  nothing\n", "The approved time is 8 s: what does not come to its turn in it is not asked.")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -51,10 +52,8 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 	e.say("")
 	busy, open := p.GetBusy().AsDuration().Round(time.Second), p.GetCloses().AsTime().Sub(p.GetOpens().AsTime())
 	e.say("%d questions, %d messages, %d octets, at most about %s; %d refused. Nothing has been sent.", len(p.GetItems()), p.GetMessages(), p.GetOctets(),
-		list.Span(busy), len(p.GetRefusals()))
-	if busy > open {
-		e.say("The approved time is %s: what does not come to its turn in it is not asked.", list.Span(open))
-	}
+		cmp.Or(list.Span(busy), "0 s"), len(p.GetRefusals()))
+	e.short(busy, open)
 	e.say("State %s, signed by %d of %d. Digest %s", p.GetState(), len(p.GetApprovedBy()), p.GetApproversNeeded(), hex.EncodeToString(p.GetDigest()))
 	if p.GetState() == "DRAFT" {
 		e.say("To approve: primum approve %s --key FILE --by NAME", short(p.GetName()))
