@@ -3,6 +3,7 @@ package inventory
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -233,4 +234,25 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%v after a round trip: %s\n%q", problems, diff, out.String())
 		}
 	})
+}
+
+func TestThePaperAboutTheFileNamesEveryColumnAndItsExampleIsTaken(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range Columns() {
+		if !strings.Contains(string(b), "`"+c+"`") {
+			t.Errorf("README.md does not name the column %s", c)
+		}
+	}
+	_, example, _ := strings.Cut(string(b), "```\n")
+	example, _, _ = strings.Cut(example, "```")
+	rows, problems := Parse([]byte(example))
+	if len(rows) != 1 || len(problems) != 0 {
+		t.Fatalf("the example: %d rows, %v", len(rows), problems)
+	}
+	if d := rows[0].Device(nil); d.Fixed == nil || d.Status == nil {
+		t.Errorf("the example attests no address, or has no status: %+v", d)
+	}
 }
