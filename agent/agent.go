@@ -141,7 +141,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer a.plugins.Close()
-	a.log.Info("agent is ready", "agent", id.Name, "policy", cfg.Policy, "controller", id.Controller)
+	a.log.Info("agent is ready", "agent", id.Name, "policy", cfg.Policy, "controller", id.Controller, "evidence_key", a.signer.Verifier())
 	return a.serve(ctx)
 }
 

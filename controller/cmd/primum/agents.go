@@ -42,7 +42,7 @@ func (c *agentListCommand) Run(e *env) error {
 			}
 			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), a.GetSandbox(), fmt.Sprint(a.GetHoldVersion()), list})
 		}
-		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLDS", "LIST"}, rows)
+		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLD VERSION", "LIST"}, rows)
 	})
 }
 

@@ -40,7 +40,7 @@ func TestAHoldSaysItsScopeAndWhereItIsInForce(t *testing.T) {
 	} {
 		s := serve(t, answers{"PlaceHold": says(&adminv1.Hold{Name: "holds/7", State: "HELD", InForce: []string{"agents/a"}, Pending: []string{"agents/b"}})})
 		out, _, code := s.primum(nil, append([]string{"hold", "place", "--reason", "in use"}, c.args...)...)
-		want(t, c.scope, out, code, exitDone, "holds/7 HELD", "in force on: agents/a; not confirmed yet: agents/b")
+		want(t, c.scope, out, code, exitDone, "holds/7 HELD", "in force on: agents/a; not confirmed yet: agents/b", "primum hold list says when it is in force")
 		if r := one[*adminv1.PlaceHoldRequest](t, s); r.GetScope() != c.scope || r.GetValue() != c.value || r.GetReason() != "in use" {
 			t.Errorf("%v: %v", c.args, r)
 		}

@@ -159,6 +159,9 @@ func (c *deviceShowCommand) Run(e *env) error {
 		if d.GetAddressAttestedBy() != "" {
 			e.say("  %s attests the address %s until %s", d.GetAddressAttestedBy(), d.GetAddressAttested(), d.GetAddressAttestedUntil())
 		}
+		if d.GetOutOfUseConfirmedUntil() != nil {
+			e.say("  confirmed out of use until %s, by %s", when(d.GetOutOfUseConfirmedUntil()), d.GetOutOfUseConfirmedBy())
+		}
 		e.say("  last asked: %s %s", when(d.GetLastAsked()), d.GetLastOutcome())
 		for _, f := range d.GetFacts() {
 			e.say("  it says: %s = %s (%s, %s)", f.GetField(), f.GetValue(), f.GetOrigin(), when(f.GetAt()))

@@ -109,7 +109,7 @@ func (e *env) whole(v evidence.Verified, more string) error {
 
 type evidenceVerifyCommand struct {
 	File    string `arg:"" help:"File of primum evidence export or prove."`
-	Key     string `help:"Verifier of the agent, as its own machine says it. Without it the key in the file is believed."`
+	Key     string `help:"Public key that the agent signs with, as its own log says it when it is ready (evidence_key=...). Without it the key in the file is believed."`
 	Witness string `help:"Witness file of the agent: shows too that nothing was left out at the end."`
 }
 

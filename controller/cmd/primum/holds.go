@@ -13,9 +13,9 @@ type holdCommands struct {
 }
 
 type holdPlaceCommand struct {
-	Device string `xor:"scope" required:"" help:"Asset tag."`
-	Model  string `xor:"scope" required:"" help:"maker/model."`
-	Site   string `xor:"scope" required:"" help:"Site."`
+	Device string `xor:"scope" required:"" help:"Asset tag. Give one of --device, --model, --site and --all."`
+	Model  string `xor:"scope" required:"" help:"Maker/model as in primum devices list, such as Maker/Model 3."`
+	Site   string `xor:"scope" required:"" help:"Site as in primum agents list."`
 	All    bool   `xor:"scope" required:"" help:"Everything."`
 	Reason string `required:"" help:"Why."`
 }
@@ -41,7 +41,12 @@ func (c *holdPlaceCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return e.show(h, func() { e.hold(h) })
+	return e.show(h, func() {
+		e.hold(h)
+		if len(h.GetPending()) > 0 {
+			e.say("  It is on its way to them; primum hold list says when it is in force.")
+		}
+	})
 }
 
 func (e *env) hold(h *adminv1.Hold) {

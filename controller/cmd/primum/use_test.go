@@ -19,6 +19,9 @@ func TestAPersonSaysWhetherADeviceIsInUse(t *testing.T) {
 	}
 	out, complaints, code = s.primum(nil, "devices", "in-use", "10-1", "--reason", "a patient came")
 	want(t, "in-use", out+complaints, code, exitDone, "10-1 Aldane?[2J Vela 3 is in use", "A hold of the device")
+	s = serve(t, answers{"GetDevice": says(d)})
+	out, complaints, code = s.primum(nil, "devices", "show", "10-1")
+	want(t, "show", out+complaints, code, exitDone, "confirmed out of use until 2026-11-27 14:00:00 UTC, by ward")
 	for name, args := range map[string][]string{"without a time": {"out-of-use", "10-1", "--reason", "x"}, "without a reason": {"in-use", "10-1"}} {
 		out, complaints, code := s.primum(nil, append([]string{"devices"}, args...)...)
 		want(t, name, out+complaints, code, exitUsage)
