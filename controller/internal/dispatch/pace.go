@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type pace struct {
 	began   time.Time // of a clock that nobody sets
 	budgets *budget.Budgets
 	out     map[string]*paid // by permit
+	askers  map[string]asker // by name of the physical device
 	lines   []inLine         // of all budgets, in one order: who came first waits for nobody's place, so that no two wait for each other
 }
 
@@ -30,6 +32,7 @@ type paid struct {
 	item   int
 	permit string
 	visit  budget.Visit
+	gap    time.Duration
 	sent   bool // its dispatch is committed
 }
 
@@ -58,7 +61,7 @@ func (p *pace) sort(ctx context.Context, ses *session, l *loaded, items []int) (
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.budgets == nil {
-		p.began, p.budgets, p.out, p.lines = time.Now(), budget.New(r.List.Site().Policy), map[string]*paid{}, nil
+		p.began, p.budgets, p.out, p.askers, p.lines = time.Now(), budget.New(r.List.Site().Policy), map[string]*paid{}, nil, nil
 		p.budgets.Spend("", "", "", 0) // by an earlier life
 	}
 	if err := p.settle(ctx, ses); err != nil {
@@ -67,7 +70,8 @@ func (p *pace) sort(ctx context.Context, ses *session, l *loaded, items []int) (
 	now := time.Since(p.began)
 	var can, cannot []int
 	for _, item := range spread(l.plan, items) {
-		if wait, _ := p.budgets.Wait(visitOf(l.plan, item, ses.agent), now); wait == 0 {
+		v := visitOf(l.plan, item, ses.agent)
+		if wait, _ := p.budgets.Wait(v, now); wait == 0 && !p.elsewhere(v, now) {
 			can = append(can, item)
 		} else {
 			cannot = append(cannot, item)
@@ -88,11 +92,19 @@ func (p *pace) take(ses *session, run string, l *loaded, items []int, room int) 
 			break
 		}
 		v := visitOf(l.plan, item, ses.agent)
+		if p.elsewhere(v, now) {
+			if words := "it waits, for another agent asks the device, or has just asked it"; l.said[waiting(item)] != words {
+				l.said[waiting(item)] = words
+				why[words] = append(why[words], item)
+			}
+			continue
+		}
 		wait, line := p.budgets.Wait(v, now)
 		if p.turn(v, line, run, item, now) && wait == 0 {
 			p.lines = slices.DeleteFunc(p.lines, func(x inLine) bool { return x.run == run && x.item == item })
-			p.budgets.Start(v, now)
-			taken = append(taken, paid{item: item, visit: v})
+			x := paid{item: item, visit: v, gap: l.plan.Items[item].Limits.Gap}
+			p.start(x, now)
+			taken = append(taken, x)
 			continue
 		}
 		if words := "it waits, for the packets of its " + line.String() + " are spent"; wait > time.Second && l.said[waiting(item)] != words {
@@ -154,16 +166,17 @@ func (p *pace) settle(ctx context.Context, ses *session) error {
 		if o.Item < 0 || o.Item >= len(l.plan.Items) {
 			continue
 		}
-		x := &paid{item: o.Item, permit: o.Permit, visit: visitOf(l.plan, o.Item, o.Agent), sent: true}
-		p.budgets.Start(x.visit, now)
+		x := &paid{item: o.Item, permit: o.Permit, visit: visitOf(l.plan, o.Item, o.Agent), gap: l.plan.Items[o.Item].Limits.Gap, sent: true}
+		p.start(*x, now)
 		p.out[o.Permit] = x
 	}
 	for permit, x := range p.out {
 		if x.sent && !still[permit] {
-			p.budgets.End(x.visit, now)
+			p.end(*x, now)
 			delete(p.out, permit)
 		}
 	}
+	maps.DeleteFunc(p.askers, func(_ string, a asker) bool { return a.out == 0 && now >= a.until })
 	return nil
 }
 
@@ -191,7 +204,7 @@ func (p *pace) back(taken []paid) {
 	defer p.mu.Unlock()
 	now := time.Since(p.began)
 	for _, x := range taken {
-		p.budgets.End(x.visit, now)
+		p.end(x, now)
 		delete(p.out, x.permit)
 	}
 }

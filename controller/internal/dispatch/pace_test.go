@@ -218,3 +218,29 @@ func numbers(n int) (out []int) {
 	}
 	return out
 }
+
+// DESIGN 4.3, H-020: one physical device is asked by one agent at a time, under whatever names, and the next one waits for its gap too.
+func TestTwoAgentsDoNotAskOneDeviceTogether(t *testing.T) {
+	s, _ := service(t)
+	synctest.Test(t, func(t *testing.T) {
+		full(&s.pace)
+		a := newPaced(s, "west", []permit.Item{snmpOf(t, "1-1", "Delta", "10.1.0.1")})
+		b := newPaced(s, "east", []permit.Item{snmpOf(t, "2-1", "Delta", "10.1.0.1")})
+		first, _ := s.pace.take(a.ses, "a", a.l, []int{0}, store.MaxOpen)
+		if len(first) != 1 || first[0].gap <= 0 {
+			t.Fatalf("out: %+v", first)
+		}
+		if second, why := s.pace.take(b.ses, "b", b.l, []int{0}, store.MaxOpen); len(second) != 0 || len(why) != 1 {
+			t.Errorf("while one agent asks, another is given %d questions for the device, and it says %v", len(second), why)
+		}
+		s.pace.back(first)
+		time.Sleep(first[0].gap - 1)
+		if second, _ := s.pace.take(b.ses, "b", b.l, []int{0}, store.MaxOpen); len(second) != 0 {
+			t.Error("another agent asks within the gap")
+		}
+		time.Sleep(1)
+		if second, _ := s.pace.take(b.ses, "b", b.l, []int{0}, store.MaxOpen); len(second) != 1 {
+			t.Error("another agent waits after the gap")
+		}
+	})
+}
