@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -27,10 +28,19 @@ func readLists(paths []string) ([]*list.File, error) {
 	return files, nil
 }
 
+// siteFile reports whether a text says of itself that it is a site file.
+func siteFile(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("schema: primum-site/")) || bytes.Contains(text, []byte("\nschema: primum-site/"))
+}
+
 // loadLists is readLists that goes on after a file that does not load: its fault hides nothing of the others.
 func loadLists(paths []string) (files []*list.File, faults []string, err error) {
 	add := func(name string, text []byte) {
 		f, err := list.Load(name, text)
+		if err != nil && siteFile(text) {
+			faults = append(faults, name+" is a site file and no list file; it is checked when it is signed: primum list sign REPO site")
+			return
+		}
 		if err != nil {
 			faults = append(faults, err.Error())
 			return

@@ -184,6 +184,15 @@ func TestLintNamesTheFaultsOfEveryFile(t *testing.T) {
 	want(t, "lint", out+complaints, code, exitUsage, "field a is not a field here", "field b is not a field here")
 }
 
+func TestLintOfASiteFileSaysWhatChecksOne(t *testing.T) {
+	site := filepath.Join(t.TempDir(), "site.yaml")
+	if err := os.WriteFile(site, []byte("# ours\nschema: primum-site/1\nname: demo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, complaints, code := command(nil, "list", "lint", site)
+	want(t, "lint", out+complaints, code, exitUsage, "is a site file and no list file", "primum list sign REPO site")
+}
+
 // Nor does one that is not there or too large.
 func TestLintGoesOnAfterAFileThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()

@@ -173,6 +173,9 @@ func (e *env) writeCapture(path string, r *adminv1.Touched) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 	}
-	fmt.Fprintf(e.err, "%s has %d messages as pcapng; of %d the octets are not kept. %d are left out, for they began before the time.\n", plain(path), c.Messages, c.Without, c.Left)
+	fmt.Fprintf(e.err, "%s has %d messages as pcapng; of %d the octets are not kept. Our own address stands in it as one that nobody has, %s for IPv4.\n", plain(path), c.Messages, c.Without, nobody4)
+	if c.Left > 0 {
+		fmt.Fprintf(e.err, "%d more are left out, for their questions began before the time.\n", c.Left)
+	}
 	return nil
 }

@@ -87,7 +87,7 @@ func TestTsharkReadsTheMessagesOfADeviceAndNothingThatItSaid(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out.pcapng")
 	args := []string{"touched", "10-1", "--between", "2026-11-24", "2026-11-25", "--pcap", file}
 	_, complaints, code := s.primum(nil, args...)
-	want(t, "touched", complaints, code, exitDone, "has 10 messages as pcapng; of 5 the octets are not kept. 1 are left out")
+	want(t, "touched", complaints, code, exitDone, "has 10 messages as pcapng; of 5 the octets are not kept.", "one that nobody has, 192.0.2.1", "1 more are left out")
 	if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", st, err)
 	}

@@ -2,8 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"primum/controller/internal/auth"
 	"primum/controller/internal/hold"
@@ -104,7 +108,11 @@ func (s *holdService) LiftHold(ctx context.Context, r *adminv1.LiftHoldRequest) 
 	}
 	a := s.act(ctx, "lift hold", r.GetName())
 	a.Detail = r.GetReason()
-	if err := s.Store.LiftHold(ctx, id, a.Actor, r.GetReason(), a); err != nil {
+	err = s.Store.LiftHold(ctx, id, a.Actor, r.GetReason(), a)
+	if errors.Is(err, store.ErrState) {
+		return nil, status.Errorf(codes.FailedPrecondition, "%s was lifted before", r.GetName())
+	}
+	if err != nil {
 		return nil, s.failed(err, "hold "+r.GetName())
 	}
 	s.Bell.Ring()

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"primum/controller/internal/auth"
 	"primum/controller/internal/bell"
 	"primum/controller/internal/safety"
 	"primum/controller/internal/store"
@@ -66,6 +69,35 @@ func TestAHoldThatWouldStopNothingIsNotPlaced(t *testing.T) {
 	}
 	if version, holds, err := a.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 3 || version != 3 {
 		t.Errorf("version %d, %v %v", version, holds, err)
+	}
+}
+
+func TestAHoldIsLiftedOnceAndByThoseWhoMay(t *testing.T) {
+	a := office(t, "10-1")
+	s := &holdService{API: a}
+	h, err := s.PlaceHold(t.Context(), &adminv1.PlaceHoldRequest{Scope: "all", Reason: "it beeps"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lift := func(role auth.Role) error {
+		token, err := auth.NewToken(t.Context(), a.Store, "somebody", role, store.Audit{At: time.Now(), Actor: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("authorization", "Bearer "+token))
+		_, err = auth.Gate{Store: a.Store}.Unary(ctx, nil, &grpc.UnaryServerInfo{FullMethod: adminv1.HoldService_LiftHold_FullMethodName}, func(ctx context.Context, _ any) (any, error) {
+			return s.LiftHold(ctx, &adminv1.LiftHoldRequest{Name: h.GetName(), Reason: "it was another one"})
+		})
+		return err
+	}
+	if err := lift(auth.Tool); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "it takes the role clinical or admin") {
+		t.Errorf("a tool: %v", err)
+	}
+	if err := lift(auth.Clinical); err != nil {
+		t.Errorf("clinical: %v", err)
+	}
+	if err := lift(auth.Admin); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), h.GetName()+" was lifted before") {
+		t.Errorf("once more: %v", err)
 	}
 }
 

@@ -125,9 +125,20 @@ func (g Gate) admit(ctx context.Context, method string) (context.Context, error)
 	}
 	p := Principal{found.Name, Role(found.Role)}
 	if !May(p.Role, method) {
-		return nil, status.Errorf(codes.PermissionDenied, "%s has the role %s, which may not call %s", p.Name, p.Role, method)
+		return nil, status.Errorf(codes.PermissionDenied, "%s has the role %s, which may not call %s; it takes the role %s", p.Name, p.Role, method, allowed(method))
 	}
 	return context.WithValue(ctx, principalKey{}, p), nil
+}
+
+// allowed names the roles that may call a method.
+func allowed(method string) string {
+	var roles []string
+	for _, r := range Roles() {
+		if May(r, method) {
+			roles = append(roles, string(r))
+		}
+	}
+	return strings.Join(roles, " or ")
 }
 
 // Unary is the interceptor of single calls.
