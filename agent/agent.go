@@ -94,7 +94,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases}, wake: make(chan struct{}, 1), failed: make(chan struct{}, 1), trims: make(chan struct{}, 1), headed: make(chan struct{})}
+	a := &Agent{cfg: cfg, id: id, permitKey: permitKey, log: cfg.Log, places: whereabouts.Prover{Leases: cfg.Leases.Kept()}, wake: make(chan struct{}, 1), failed: make(chan struct{}, 1), trims: make(chan struct{}, 1), headed: make(chan struct{})}
 	if cfg.Near {
 		a.places.Table = whereabouts.Neighbours
 	}

@@ -24,6 +24,7 @@ type pending struct {
 	order      string
 	ordinal    uint32
 	credential *secret.Sealed // for this one permit; nil: none came
+	opens      bool           // the credential was opened once
 	receipt    uint64         // record that holds its receipt
 	again      time.Time
 	line       budget.Line // that it waits in
@@ -144,11 +145,14 @@ func (a *Agent) admit(p *pending, seat *pluginhost.Seat, now time.Time) (v guard
 		if a.guard.CredentialRefused(p.credential.Name()) {
 			return guard.Verdict{Refusal: list.Refuse(list.CredentialRefused, "it was refused before, and the device was not asked again")}
 		}
-		c, err := a.secrets.Open(*p.credential)
-		if err != nil {
-			return guard.Verdict{Refusal: list.Refuse(list.NoSecret, err.Error())}
+		if !p.opens { // once is enough: it is looked at many times while it waits
+			c, err := a.secrets.Open(*p.credential)
+			if err != nil {
+				return guard.Verdict{Refusal: list.Refuse(list.NoSecret, err.Error())}
+			}
+			c.Clear()
+			p.opens = true
 		}
-		c.Clear()
 	}
 	return a.guard.Admit(p.task, p.receipt, now)
 }

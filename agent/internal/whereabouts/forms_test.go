@@ -83,7 +83,7 @@ func TestTheLeaseFilesOfKeaAndISCProveAlike(t *testing.T) {
 			if err := os.Chtimes(path, night, night); err != nil {
 				t.Fatal(err)
 			}
-			r := Prover{Leases: Leases{path, c.form}}.Prove(list.Device{MAC: "02:00:00:00:00:01", Address: netip.MustParseAddr("127.0.0.9")}, "", night)
+			r := Prover{Leases: Leases{Path: path, Form: c.form}}.Prove(list.Device{MAC: "02:00:00:00:00:01", Address: netip.MustParseAddr("127.0.0.9")}, "", night)
 			if (r == nil) != (c.want == "") || r != nil && (r.Reason != c.want || !strings.Contains(r.Detail, c.says)) {
 				t.Errorf("%+v, want %q", r, c.want)
 			}

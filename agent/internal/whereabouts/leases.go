@@ -5,6 +5,7 @@ package whereabouts
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	list "primum/safetylists"
@@ -36,6 +38,44 @@ const (
 type Leases struct {
 	Path string
 	Form Form // empty: dnsmasq
+
+	kept *kept
+}
+
+// kept is what a file held when it was read last.
+type kept struct {
+	mu     sync.Mutex
+	file   os.FileInfo // guarded by mu, as is all below; nil: nothing was read
+	leases []Lease
+	err    error
+}
+
+// Kept returns the same file, which is read anew only when it has changed: a hospital's has ten thousand lines, and an address is
+// proven before every message.
+func (l Leases) Kept() Leases {
+	l.kept = &kept{}
+	return l
+}
+
+// settled is how long ago a file has to have been written so that a later write shows in its time: file systems count in ticks.
+const settled = time.Second
+
+// read returns the leases of an open file.
+func (l Leases) read(f *os.File, st os.FileInfo) ([]Lease, error) {
+	if l.kept == nil {
+		return l.Form.parse(f)
+	}
+	l.kept.mu.Lock()
+	defer l.kept.mu.Unlock()
+	if k := l.kept; k.file != nil && os.SameFile(k.file, st) && k.file.Size() == st.Size() && k.file.ModTime().Equal(st.ModTime()) {
+		return k.leases, k.err
+	}
+	l.kept.file = nil
+	leases, err := l.Form.parse(f)
+	if age := time.Since(st.ModTime()); age > settled {
+		l.kept.file, l.kept.leases, l.kept.err = st, leases, err
+	}
+	return leases, err
 }
 
 func (f Form) parse(r io.Reader) ([]Lease, error) {
@@ -50,7 +90,7 @@ func (f Form) parse(r io.Reader) ([]Lease, error) {
 	return nil, fmt.Errorf("lease files of the form %q are not known", string(f))
 }
 
-// look says whether the address is proven to belong to the device at a moment. The file is read at each call, so that
+// look says whether the address is proven to belong to the device at a moment. The file is looked at in each call, so that
 // no proof is older than the file, and the file itself may be at most MaxAge old or name a lease that is still running.
 func (l Leases) look(d list.Device, at time.Time) look {
 	unproven := func(why string) look { return look{no: list.Refuse(list.AddressUnproven, why)} }
@@ -76,7 +116,7 @@ func (l Leases) look(d list.Device, at time.Time) look {
 	if age := at.Sub(st.ModTime()); age > MaxAge || age < -MaxAge {
 		return unproven("the lease file was last written more than 5 minutes ago, or is from the future")
 	}
-	leases, err := l.Form.parse(f)
+	leases, err := l.read(f, st)
 	if err != nil {
 		return unproven(err.Error())
 	}
@@ -104,7 +144,7 @@ func (l Leases) look(d list.Device, at time.Time) look {
 // held is the address that the device's own card holds now, for the technician who goes and looks.
 func held(all []Lease, mac net.HardwareAddr, than netip.Addr, at time.Time) (found netip.Addr) {
 	for _, l := range all {
-		if l.MAC.String() == mac.String() && l.runs(at) && another(l.Address, than) {
+		if bytes.Equal(l.MAC, mac) && l.runs(at) && another(l.Address, than) {
 			return l.Address.Unmap()
 		}
 	}
