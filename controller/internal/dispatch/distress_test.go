@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +119,51 @@ func TestTheSecondDistressOfAModelReachesTheAgentsAsAHold(t *testing.T) {
 	}
 	if _, holds, err := s.Store.HoldsInForce(t.Context()); err != nil || len(holds) != 0 {
 		t.Errorf("a hold that was lifted came again for the same cases: %+v %v", holds, err)
+	}
+}
+
+// G10: a device that is in distress by what one agent saw is asked by no other agent, under no tag, until a person has cleared it.
+func TestADeviceInDistressIsAskedByNoOtherAgent(t *testing.T) {
+	s, _ := service(t)
+	tell := confirmed(t, s)
+	p := devices(t, s, 3)
+	now := time.Now()
+	twins := []store.Device{{Tag: "10-0", Cells: map[string]string{"asset_tag": "10-0", "mac": "02:00:00:00:00:01"}}, {Tag: "10-2", Cells: map[string]string{"asset_tag": "10-2", "mac": "02:00:00:00:00:01"}}}
+	if _, err := s.Store.PutDevices(t.Context(), twins, nil, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, []store.Sending{{Item: 0, Permit: "p0"}}, now); err != nil {
+		t.Fatal(err)
+	}
+	out := outcomeOf("orders/1", 0, "p0", "10-0")
+	out.Result.State = evidence.Distress
+	tell(out)
+	l := &loaded{plan: p, said: map[string]string{}}
+	free := func(agent string) []int {
+		t.Helper()
+		got, err := (&session{Service: s, agent: agent}).well(t.Context(), "r", l, []int{0, 1, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := free("ward"); !slices.Equal(got, []int{1}) {
+		t.Errorf("another agent may ask %v", got)
+	}
+	if got := free("icu"); !slices.Equal(got, []int{0, 1, 2}) { // that one refuses by itself, and says why
+		t.Errorf("the agent itself may ask %v", got)
+	}
+	tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+	if err != nil || tasks[2].Reason != string(list.Quarantined) || !strings.Contains(tasks[2].Detail, "agents/icu") {
+		t.Errorf("%+v %v", tasks, err)
+	}
+	if err := s.Store.PutClearance(t.Context(), store.Clearance{Permit: "p0", Device: "10-0", Agent: "icu", Document: []byte("{}"), Digest: []byte("d"), Signed: store.Signature{By: "a", Sig: []byte{1}}, At: now}, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.AckClearance(t.Context(), "icu", []byte("d"), "", now); err != nil {
+		t.Fatal(err)
+	}
+	if got := free("ward"); !slices.Equal(got, []int{0, 1, 2}) {
+		t.Errorf("after a person has cleared it: %v", got)
 	}
 }

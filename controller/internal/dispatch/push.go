@@ -252,6 +252,9 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 		return false, nil
 	}
 	items := ses.free(l.plan, tasks)
+	if items, err = ses.well(ctx, run.Name, l, items); err != nil {
+		return false, err
+	}
 	if err := ses.Store.SetHeld(ctx, run.Name, len(items) == 0); err != nil || len(items) == 0 {
 		return false, err
 	}
@@ -318,6 +321,34 @@ func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
 		}
 	}
 	return items
+}
+
+// well returns the items whose device is not in distress by what another agent saw. That agent leaves it alone; this one knows of nothing
+// and would ask it (H-037).
+func (ses *session) well(ctx context.Context, run string, l *loaded, items []int) (well []int, err error) {
+	ill, err := ses.Store.IllElsewhere(ctx, ses.agent)
+	if err != nil || len(ill) == 0 {
+		return items, err
+	}
+	said := map[string][]int{}
+	for _, item := range items {
+		agent, is := ill[l.plan.Items[item].Device.ID]
+		if !is {
+			well = append(well, item)
+			continue
+		}
+		words := "it was in distress, or had an incident, when agents/" + agent + " asked it, and nobody has cleared it"
+		if key := waiting(item); l.said[key] != words {
+			l.said[key] = words
+			said[words] = append(said[words], item)
+		}
+	}
+	for words, items := range said {
+		if err := ses.Store.Say(ctx, run, items, string(list.Quarantined), words); err != nil {
+			return nil, err
+		}
+	}
+	return well, nil
 }
 
 // send mints the permits of what was taken from the budgets, commits that they go out, and sends them.
