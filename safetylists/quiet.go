@@ -2,6 +2,7 @@ package safetylists
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones, also where the machine has none
@@ -141,6 +142,17 @@ const longestQuiet = 48 * time.Hour
 func (l *List) QuietWithin(d Device, a, b time.Time) (q Quiet, ok bool) {
 	s := Know(d)
 	return l.site.quiet(s.place, a, b)
+}
+
+// QuietNowhere returns the hours whose place is that of no device: a name that is mistyped, or a ward that was renamed, leaves the
+// devices there without their hours (H-047). A device whose place nobody knows says nothing about a name.
+func (l *List) QuietNowhere(all []Device) (out []Quiet) {
+	for _, q := range l.site.Quiet {
+		if !slices.ContainsFunc(all, func(d Device) bool { return strings.Contains(wordsOf(d.Place), q.words) }) {
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 func (s *Site) quiet(place string, a, b time.Time) (Quiet, bool) {

@@ -139,3 +139,22 @@ func TestHoursOfAWardAreReadStrictly(t *testing.T) {
 		}
 	}
 }
+
+// H-047: hours of a place where no device is are told, for a mistyped name leaves its ward without them.
+func TestHoursOfAPlaceWhereNoDeviceIsAreTold(t *testing.T) {
+	files := []*File{velaFile(t, velaAllow)}
+	site := signedOffBy(files, Real, "M. Lindqvist")
+	s := siteWith(t, "zone: Europe/Vienna\n"+`quiet: [{place: ICU 4, from: "07:00", to: "19:00"}, {place: Radiolgy, from: "07:00", to: "19:00"}, {place: ICU, from: "00:00", to: "24:00"}]`)
+	site.Zone, site.Quiet = s.Zone, s.Quiet
+	l := compile(t, files, site)
+	var got []string
+	for _, q := range l.QuietNowhere([]Device{{Place: "Intensive care, ICU 4, bed 12"}, {Place: "Radiology, CT room 1"}, {}}) {
+		got = append(got, q.Place)
+	}
+	if want := []string{"Radiolgy"}; len(got) != 1 || got[0] != want[0] {
+		t.Errorf("%v, not %v", got, want)
+	}
+	if all := l.QuietNowhere(nil); len(all) != 3 {
+		t.Errorf("without any device: %v", all)
+	}
+}

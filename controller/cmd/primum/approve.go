@@ -57,6 +57,9 @@ func (c *approveCommand) Run(e *env) error {
 	if err := show.document(doc, digest, c.Summary); err != nil {
 		return err
 	}
+	for _, note := range p.GetNotes() {
+		show.say("The controller notes: %s", note)
+	}
 	signed, err := call(plans.ApprovePlan, &adminv1.ApprovePlanRequest{Name: name, By: c.By, Signature: permit.Sign(permit.DomainPlan, key, p.GetDocument())})
 	if err != nil {
 		return err

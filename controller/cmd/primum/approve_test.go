@@ -132,14 +132,14 @@ func TestApproveSignsNothingForAControllerThatLies(t *testing.T) {
 }
 
 func TestAPlanIsShownWithWhatIsAskedWhatIsNotAndTheTotals(t *testing.T) {
-	p := &adminv1.Plan{Name: "plans/1", Digest: []byte{0xab}, State: "DRAFT", Messages: 3, Octets: 210, Busy: durationpb.New(9 * time.Second),
+	p := &adminv1.Plan{Name: "plans/1", Digest: []byte{0xab}, State: "DRAFT", Messages: 3, Octets: 210, Notes: []string{"Quiet hours of nowhere."}, Busy: durationpb.New(9 * time.Second),
 		Opens: timestamppb.New(opensAt()), Closes: timestamppb.New(opensAt().Add(time.Hour)),
 		Items: []*adminv1.PlanItem{{Device: "devices/10-1", DeviceName: "Vela", Place: "ICU", Question: "snmp.get of 1.3", Purpose: "identify",
 			Messages: []*adminv1.PlannedMessage{{Hex: "30af", Words: "one GetRequest"}}}},
 		Refusals: []*adminv1.PlanRefusal{{Device: "devices/10-2", DeviceName: "Delta", Place: "OR", Reason: "DENIED", What: "Not asked.", Why: "It was harmed.", Do: "Leave it.", Detail: "stmt-9"}}}
 	s := serve(t, answers{"CreatePlan": says(p), "GetPlan": says(p)})
 	all := []string{"10-1", "Vela", "ICU", "snmp.get of 1.3", "identify", "one GetRequest", "10-2", "Delta", "Not asked. It was harmed. Leave it.", "stmt-9",
-		"1 questions, 3 messages, 210 octets, at most about 9 s; 1 refused", "Plan 1,", "Digest ab"}
+		"1 questions, 3 messages, 210 octets, at most about 9 s; 1 refused", "Plan 1,", "Digest ab", "NOTE: Quiet hours of nowhere."}
 	for _, args := range [][]string{{"plan", "night"}, {"plans", "show", "1"}} {
 		out, _, code := s.primum(nil, args...)
 		want(t, args[0], out, code, exitDone, append(all, "30af")...)

@@ -54,6 +54,9 @@ func (e *env) plan(p *adminv1.Plan, summary bool) {
 	e.say("%d questions, %d messages, %d octets, at most about %s; %d refused. Nothing has been sent.", len(p.GetItems()), p.GetMessages(), p.GetOctets(),
 		cmp.Or(list.Span(busy), "0 s"), len(p.GetRefusals()))
 	e.short(busy, open)
+	for _, note := range p.GetNotes() {
+		e.say("NOTE: %s", note)
+	}
 	e.say("State %s, signed by %d of %d. Digest %s", p.GetState(), len(p.GetApprovedBy()), p.GetApproversNeeded(), hex.EncodeToString(p.GetDigest()))
 	if p.GetState() == "DRAFT" {
 		e.say("To approve: primum approve %s --key FILE --by NAME", short(p.GetName()))

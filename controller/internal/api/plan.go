@@ -160,11 +160,30 @@ func (s *planService) get(ctx context.Context, name string) (*adminv1.Plan, erro
 		out.Items = append(out.Items, &adminv1.PlanItem{Device: "devices/" + it.Device.ID, DeviceName: it.Device.Name, Place: it.Device.Place,
 			Question: it.Query.String(), Purpose: string(it.Purpose), Statements: it.Statements, Messages: ms})
 	}
+	if out.Notes, err = s.notes(ctx); err != nil {
+		return nil, s.failed(err, "plan "+name)
+	}
 	out.Busy = durationpb.New(doc.Busy())
 	for _, no := range doc.Refusals {
 		w := no.Reason.Words()
 		out.Refusals = append(out.Refusals, &adminv1.PlanRefusal{Device: "devices/" + no.Device, DeviceName: no.Name, Place: no.Place, Question: no.Question,
 			Reason: string(no.Reason), Detail: no.Detail, What: w.What, Why: w.Why, Do: w.Do, Statements: no.Statements})
+	}
+	return out, nil
+}
+
+// notes are what a person should know before signing any plan of the site as it is now.
+func (s *planService) notes(ctx context.Context) (out []string, err error) {
+	rel, _, no := s.Safety.Current(s.Now())
+	if no != nil || len(rel.List.Site().Quiet) == 0 {
+		return nil, nil
+	}
+	all, err := s.units(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range rel.List.QuietNowhere(all) {
+		out = append(out, "The site file has quiet hours of "+q.String()+", and no device of the inventory is there: if the name is mistyped, or the ward was renamed, its devices are not left alone.")
 	}
 	return out, nil
 }

@@ -3252,7 +3252,9 @@ type Plan struct {
 	// DRAFT, APPROVED, FIRED, EXPIRED.
 	State string `protobuf:"bytes,14,opt,name=state,proto3" json:"state,omitempty"`
 	// "runs/...", once fired.
-	Run           string `protobuf:"bytes,15,opt,name=run,proto3" json:"run,omitempty"`
+	Run string `protobuf:"bytes,15,opt,name=run,proto3" json:"run,omitempty"`
+	// Sentences that a person should read before signing, such as hours of a ward that no device stands in.
+	Notes         []string `protobuf:"bytes,16,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3390,6 +3392,13 @@ func (x *Plan) GetRun() string {
 		return x.Run
 	}
 	return ""
+}
+
+func (x *Plan) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 // PlanItem is one question that would be asked.
@@ -6110,7 +6119,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"h\n" +
 	"\x11ListPlansResponse\x12+\n" +
 	"\x05plans\x18\x01 \x03(\v2\x15.primum.admin.v1.PlanR\x05plans\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x04\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa4\x04\n" +
 	"\x04Plan\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06window\x18\x02 \x01(\tR\x06window\x120\n" +
@@ -6128,7 +6137,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"approvedBy\x12)\n" +
 	"\x10approvers_needed\x18\r \x01(\rR\x0fapproversNeeded\x12\x14\n" +
 	"\x05state\x18\x0e \x01(\tR\x05state\x12\x10\n" +
-	"\x03run\x18\x0f \x01(\tR\x03run\"\xec\x01\n" +
+	"\x03run\x18\x0f \x01(\tR\x03run\x12\x14\n" +
+	"\x05notes\x18\x10 \x03(\tR\x05notes\"\xec\x01\n" +
 	"\bPlanItem\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1f\n" +
 	"\vdevice_name\x18\x02 \x01(\tR\n" +
