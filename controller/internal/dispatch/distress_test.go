@@ -48,7 +48,7 @@ func devices(t *testing.T, s *Service, n int) permit.Plan {
 	var tasks []store.Task
 	for i := range n {
 		tag := fmt.Sprintf("10-%d", i)
-		p.Items = append(p.Items, permit.Item{Query: q, Device: list.Device{ID: tag, Address: netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", i+1)),
+		p.Items = append(p.Items, permit.Item{Query: q, Limits: q.DefaultLimits(), Device: list.Device{ID: tag, Address: netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", i+1)),
 			Claims: []list.Claim{{Source: list.CMMS, Manufacturer: "Dräger", Model: "Delta"}}}})
 		tasks = append(tasks, store.Task{Run: "r", Item: i, Device: tag, Kind: string(q.Kind()), Question: q.String(), State: "QUEUED"})
 	}

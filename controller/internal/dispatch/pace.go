@@ -23,6 +23,7 @@ type pace struct {
 	began   time.Time // of a clock that nobody sets
 	budgets *budget.Budgets
 	out     map[string]*paid // by permit
+	settled bool             // what an earlier life has sent is known
 	askers  map[string]asker // by name of the physical device
 	lines   []inLine         // of all budgets, in one order: who came first waits for nobody's place, so that no two wait for each other
 }
@@ -44,6 +45,9 @@ type inLine struct {
 	item int
 	seen time.Duration
 }
+
+// ended is how long ago a question was sent at most whose gap may not be over: its permit, its conversation and its gap.
+const ended = 15 * time.Minute
 
 // outlived is when a permit cannot be used any more: its ten minutes, and the clocks' difference.
 const outlived = 11 * time.Minute
@@ -156,6 +160,13 @@ func (p *pace) settle(ctx context.Context, ses *session) error {
 	still := make(map[string]bool, len(out))
 	for _, o := range out {
 		still[o.Permit] = true
+	}
+	if !p.settled { // what has ended has its whole gap once more: how long ago that was, only a wall clock says
+		if out, err = ses.Store.SentSince(ctx, ses.Now().Add(-ended)); err != nil {
+			return err
+		}
+	}
+	for _, o := range out {
 		if p.out[o.Permit] != nil {
 			continue
 		}
@@ -176,6 +187,7 @@ func (p *pace) settle(ctx context.Context, ses *session) error {
 			delete(p.out, permit)
 		}
 	}
+	p.settled = true
 	maps.DeleteFunc(p.askers, func(_ string, a asker) bool { return a.out == 0 && now >= a.until })
 	return nil
 }

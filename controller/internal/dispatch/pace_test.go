@@ -192,6 +192,13 @@ func TestARestartedControllerKnowsWhatIsOut(t *testing.T) {
 	if sort(); len(s.pace.out) != 1 || s.pace.out["p1"] == nil {
 		t.Errorf("after one has ended: %v", s.pace.out)
 	}
+	s.pace = pace{} // another life, within the gap of the one that has ended (H-020)
+	sort()
+	for item, kept := range map[int]bool{0: true, 1: true, 2: false} {
+		if got := s.pace.elsewhere(visitOf(p, item, "ward"), time.Since(s.pace.began)); got != kept {
+			t.Errorf("another agent is kept from device %d: %v", item, got)
+		}
+	}
 	s.Now = func() time.Time { return time.Now().Add(outlived) }
 	if r.ExpiredAt(s.Now()) {
 		t.Fatal("the list has ended before")

@@ -61,6 +61,16 @@ func scanOut(scan func(...any) error) (o Out, err error) {
 	return o, err
 }
 
+// SentSince returns the questions of all agents that were dispatched after a moment, whatever became of them.
+func (s *Store) SentSince(ctx context.Context, since time.Time) ([]Out, error) {
+	out, err := all(ctx, s.r, scanOut, `SELECT s.permit, r.plan, o.agent, t.item FROM task t JOIN work_order o ON o.id = t.work_order
+		JOIN sending s ON s.work_order = o.id AND s.ordinal = t.ordinal JOIN run r ON r.name = t.run WHERE t.dispatched > ?`, micros(since))
+	if err != nil {
+		return nil, fmt.Errorf("list questions that were sent: %w", err)
+	}
+	return out, nil
+}
+
 // Outstanding returns the questions that are out, of all agents, dispatched after a moment.
 func (s *Store) Outstanding(ctx context.Context, since time.Time) ([]Out, error) {
 	out, err := all(ctx, s.r, scanOut, `SELECT s.permit, r.plan, o.agent, t.item FROM work_order o JOIN task t ON t.work_order = o.id
