@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -234,16 +235,12 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		breakOff(ctx, cancel, ticket)
-	}()
+	watched := make(chan time.Duration, 1)
+	go func() { watched <- breakOff(ctx, cancel, ticket) }()
 	claim, err := seat.Run(ctx, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
 	cancel()
-	<-watched
-	result := alive(outcome(t, conv.Summary(), claim, err), conv.Summary().Refused, ticket.Before(), time.Now())
+	result := alive(ownDelay(outcome(t, conv.Summary(), claim, err), <-watched), conv.Summary().Refused, ticket.Before(), time.Now())
 	if ticket.First() {
 		result = a.introduced(ticket, result)
 	}
@@ -264,15 +261,18 @@ const (
 
 // breakOff ends a conversation within a second of a hold, of the end of the lease, or of the approved time,
 // whatever it waits for: the device or the probe. The grace lets a reply that is on its way come, and an
-// association be released (DESIGN 6.7, H-035).
-func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) {
+// association be released (DESIGN 6.7, H-035). It returns how late it came to one of its looks at most: for that long the
+// machine kept the agent from running.
+func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) (late time.Duration) {
 	look := time.NewTicker(stopLook)
 	defer look.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
-			return
-		case now := <-look.C:
+			return max(late, time.Since(last)-stopLook)
+		case <-look.C:
+			now := time.Now()
+			late, last = max(late, now.Sub(last)-stopLook), now
 			if ticket.Leave(now) == nil {
 				continue
 			}
@@ -284,6 +284,18 @@ func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Tick
 		case <-grace.C:
 			cancel()
 		}
-		return
+		return late
 	}
+}
+
+// ownDelay takes out of the time of an answer what the agent was late itself, and says so (H-048).
+func ownDelay(r evidence.Result, late time.Duration) evidence.Result {
+	if late <= wire.OwnDelay || r.TookUS == 0 {
+		return r
+	}
+	r.TookUS = max(0, r.TookUS-late.Microseconds())
+	if r.Detail == "" {
+		r.Detail = fmt.Sprintf("the agent's machine kept it from running for %s meanwhile", late.Round(time.Millisecond))
+	}
+	return r
 }

@@ -42,7 +42,7 @@ type Summary struct {
 	Messages  int       // sent
 	Octets    int       // sent
 	Replies   int
-	RTT       time.Duration // of the slowest reply
+	RTT       time.Duration // of the slowest reply, without our own delay
 	Connected bool
 	Refused   bool        // nobody listens where the question went: RST to our SYN, or ICMP port unreachable
 	Event     frame.Event // last DICOM event
@@ -74,11 +74,16 @@ type Conversation struct {
 	conn       net.Conn
 	hush       bool           // nothing more goes out, not even what the kernel has to say
 	deadline   time.Time      // of the whole conversation
+	own        time.Duration  // between our last message and the wait for its reply
 	cut        bool           // a reply had begun and had no time to end
 	step       int            // next message
 	place      frame.Progress // of a vendor's own protocol
 	s          Summary
 }
+
+// OwnDelay is a delay of the agent itself that is not counted as the device's (H-048). A shorter one tells nothing: a device is
+// slow from seconds on.
+const OwnDelay = 100 * time.Millisecond
 
 // Reply is one whole message of the device.
 type Reply struct {
@@ -237,7 +242,9 @@ func (c *Conversation) write(out []byte, words string, blank []byte) error {
 	c.s.Last = c.d.now()
 	c.s.Messages++
 	c.s.Octets += len(out)
-	if recErr := c.rec.Sent(c.s.Last, words, blank); recErr != nil {
+	recErr := c.rec.Sent(c.s.Last, words, blank)
+	c.own = c.d.now().Sub(c.s.Last)
+	if recErr != nil {
 		return c.end(Local, recErr.Error())
 	}
 	if err != nil {
@@ -266,20 +273,21 @@ func (c *Conversation) stepDeadline() time.Time {
 func (c *Conversation) receive() (Reply, error) {
 	var raw, shown []byte
 	var err error
+	from := &lastLook{Conn: c.stream()}
 	switch c.ticket.Task().Query().Kind() {
 	case list.SNMPGet:
-		raw, err = readDatagram(c.conn)
+		raw, err = readDatagram(from)
 		if err == nil {
 			shown, err = frame.CheckResponse(raw, frame.VersionOf(c.ticket.Task().Query()), c.nonce.RequestID, c.credential.Community)
 		}
 		clear(raw)
 	case list.DICOMEcho:
-		shown, err = readPDU(c.stream())
+		shown, err = readPDU(from)
 		if err == nil {
 			c.s.Event, err = frame.ReadPDU(shown)
 		}
 	case list.HL7Ack:
-		shown, err = readBlock(c.stream())
+		shown, err = readBlock(from)
 		if err == nil {
 			c.s.Ack, err = frame.ReadAck(shown)
 		}
@@ -290,12 +298,12 @@ func (c *Conversation) receive() (Reply, error) {
 	if q := c.ticket.Task().Query(); q.Kind().Vendor() {
 		rule := q.Spec().Messages[c.place.Place].Reply
 		if q.Kind().Transport() == "udp" {
-			shown, err = readDatagram(c.conn)
+			shown, err = readDatagram(from)
 			if err == nil && len(shown) > rule.Max {
 				err = fmt.Errorf("datagram of more than %d octets: %w", rule.Max, frame.ErrReply)
 			}
 		} else {
-			shown, err = readReply(c.stream(), rule)
+			shown, err = readReply(from, rule)
 		}
 	}
 	if err != nil {
@@ -315,7 +323,9 @@ func (c *Conversation) receive() (Reply, error) {
 // got counts a reply and writes it into the record.
 func (c *Conversation) got(shown []byte) (elapsed time.Duration, err error) {
 	at := c.d.now()
-	elapsed = at.Sub(c.s.Last)
+	if elapsed = at.Sub(c.s.Last); c.own > OwnDelay {
+		elapsed = max(0, elapsed-c.own)
+	}
 	c.s.Replies++
 	c.s.RTT = max(c.s.RTT, elapsed)
 	if err := c.rec.Got(at, shown); err != nil {

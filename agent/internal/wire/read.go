@@ -5,10 +5,34 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	list "primum/safetylists"
 	"primum/safetylists/frame"
 )
+
+// glance is how long a reader looks once more for what its machine has already.
+const glance = 20 * time.Millisecond
+
+// lastLook reads once more when the time for a reply is over. An agent that its machine or its disk kept from running finds what had
+// come in the meantime, and blames no device for its own delay (H-048). It waits for nothing: the reply was there, or comes too late.
+type lastLook struct {
+	net.Conn
+	looked bool
+}
+
+func (l *lastLook) Read(b []byte) (int, error) {
+	n, err := l.Conn.Read(b)
+	var timeout net.Error
+	if n > 0 || l.looked || !errors.As(err, &timeout) || !timeout.Timeout() {
+		return n, err
+	}
+	l.looked = true
+	if l.Conn.SetReadDeadline(time.Now().Add(glance)) != nil {
+		return n, err
+	}
+	return l.Conn.Read(b)
+}
 
 // readDatagram reads one datagram of at most 1472 octets (S9). A longer one is malformed.
 func readDatagram(conn net.Conn) ([]byte, error) {

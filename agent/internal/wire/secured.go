@@ -85,7 +85,7 @@ func (c *Conversation) discover(ctx context.Context) (*frame.Engine, error) {
 	if err := c.write(b, "SNMPv3 discovery of the engine", b); err != nil {
 		return nil, err
 	}
-	raw, err := readDatagram(c.conn)
+	raw, err := readDatagram(&lastLook{Conn: c.conn})
 	if err != nil {
 		return nil, c.failed(err)
 	}
@@ -114,7 +114,7 @@ func (c *Conversation) ask(ctx context.Context, known *frame.Engine, oids []stri
 	if err := c.write(out, words, out); err != nil {
 		return "", Reply{}, err
 	}
-	raw, err := readDatagram(c.conn)
+	raw, err := readDatagram(&lastLook{Conn: c.conn})
 	if err != nil {
 		return "", Reply{}, c.failed(err)
 	}
