@@ -159,7 +159,9 @@ func speak(e *env, data, reason string, stop bool) error {
 		return fmt.Errorf("find out who you are: %w", err)
 	}
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	if old, err := readWord(data); err == nil && old != nil && !at.After(old.At) {
+	old, err := readWord(data)
+	idle := err == nil && !stop && old != nil && !old.Stopped // the word is given all the same: the record may know of a stop that the file does not
+	if err == nil && old != nil && !at.After(old.At) {
 		at = old.At.Add(time.Microsecond) // the clock was set back: this word is the newer one all the same
 	}
 	b, err := json.Marshal(siteWord{stop, who.Username, at, reason})
@@ -172,6 +174,9 @@ func speak(e *env, data, reason string, stop bool) error {
 	done, later := "This agent asks again, as far as the controller's holds let it.", "No agent is running here. It may ask again from its next start on."
 	if stop {
 		done, later = "This agent asks nothing, until primum-agent resume.", "No agent is running here. From its next start on it asks nothing, until primum-agent resume."
+	}
+	if idle {
+		done, later = "It was not stopped here. This agent asks, as far as the controller's holds let it.", "It was not stopped here, and no agent is running."
 	}
 	if !running(data) {
 		_, err := fmt.Fprintln(e.out, later)

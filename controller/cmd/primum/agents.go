@@ -40,9 +40,13 @@ func (c *agentListCommand) Run(e *env) error {
 			if len(a.GetListDigest()) > 6 {
 				list = hex.EncodeToString(a.GetListDigest()[:6])
 			}
-			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), a.GetSandbox(), fmt.Sprint(a.GetHoldVersion()), list})
+			stop := "-"
+			if w := a.GetSiteStop(); w != nil {
+				stop = fmt.Sprintf("%s, by %s: %s", when(w.GetAt()), w.GetBy(), w.GetReason())
+			}
+			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), a.GetSandbox(), fmt.Sprint(a.GetHoldVersion()), list, stop})
 		}
-		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLD VERSION", "LIST"}, rows)
+		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLD VERSION", "LIST", "STOPPED AT THE SITE"}, rows)
 	})
 }
 

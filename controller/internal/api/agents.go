@@ -34,6 +34,9 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 	for _, a := range kept {
 		p := &adminv1.Agent{Name: "agents/" + a.Name, Site: site, State: "OFFLINE", LastSeen: stamp(a.LastSeen), Version: a.Version, SessionEpoch: a.Epoch,
 			SealingKey: a.SealingKey, ListDigest: a.ListDigest, HoldVersion: a.HoldAcked, Plugins: a.Plugins, Sandbox: a.Sandbox}
+		if w := a.SiteStop; !w.At.IsZero() {
+			p.SiteStop = &adminv1.Agent_SiteStop{At: stamp(w.At), By: w.By, Reason: w.Why}
+		}
 		switch {
 		case a.HeadRefused != "":
 			p.State = "REFUSED"

@@ -35,8 +35,9 @@ type API struct {
 	Safety    *safety.Keeper
 	Bell      *bell.Bell
 	Online    func(agent string) bool
-	Lost      func(agent string) bool // records of it are missing here
-	Authority [sha256.Size]byte       // SHA-256 of the authority's certificate
+	Silent    func(agent string) (since time.Time, silent bool) // so long without a session that nobody knows what it does
+	Lost      func(agent string) bool                           // records of it are missing here
+	Authority [sha256.Size]byte                                 // SHA-256 of the authority's certificate
 	Now       func() time.Time
 	Log       *slog.Logger
 }

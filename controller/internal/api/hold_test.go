@@ -36,7 +36,8 @@ func office(t *testing.T, tags ...string) *API {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &API{Store: db, Safety: lists, Bell: &bell.Bell{}, Online: func(string) bool { return false }, Lost: func(string) bool { return false }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	a := &API{Store: db, Safety: lists, Bell: &bell.Bell{}, Online: func(string) bool { return false }, Silent: func(string) (time.Time, bool) { return time.Time{}, false },
+		Lost: func(string) bool { return false }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	text := "asset_tag,manufacturer,model\n"
 	for _, tag := range tags {
 		text += tag + ",Dräger,Delta " + tag + "\n"

@@ -203,18 +203,20 @@ func (s *probeService) agentOf(ctx context.Context, tag string) (string, *list.R
 func (s *probeService) wait(ctx context.Context, run string) (*adminv1.ProbeResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, demandWait)
 	defer cancel()
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
 		rung := s.Bell.Next()
 		r, err := s.Store.Run(ctx, run)
 		if err != nil {
 			return nil, s.failed(err, "run "+run)
 		}
-		if ended(r.State) {
+		if ended(r.State) || s.counted(r)["UNKNOWN"] > 0 {
 			tasks, err := s.Store.Tasks(ctx, run, -1, 1)
 			if err != nil || len(tasks) != 1 {
 				return nil, s.failed(err, "run "+run)
 			}
-			t := tasks[0]
+			t := s.told(r, tasks)[0]
 			if t.State == "REFUSED" || t.State == "STOPPED" && t.Messages == 0 {
 				return nil, refused(list.Refusal{Reason: list.Reason(t.Reason), Detail: t.Detail}, nil)
 			}
@@ -222,6 +224,7 @@ func (s *probeService) wait(ctx context.Context, run string) (*adminv1.ProbeResp
 		}
 		select {
 		case <-rung:
+		case <-look.C:
 		case <-ctx.Done():
 			return nil, s.failed(ctx.Err(), "run "+run)
 		}

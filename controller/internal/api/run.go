@@ -24,10 +24,10 @@ type runService struct {
 
 func ended(state string) bool { return state != "PENDING" && state != "RUNNING" && state != "HELD" }
 
-func run(r store.Run) *adminv1.Run {
+func (a *API) run(r store.Run) *adminv1.Run {
 	out := &adminv1.Run{Name: "runs/" + r.Name, Plan: "plans/" + r.Plan, Window: r.Caller, State: r.State, Started: stamp(r.Started), Ended: stamp(r.Ended),
 		Planned: uint32(r.Planned), RefusedInPlan: uint32(r.Refused), Tasks: map[string]uint32{}}
-	for state, n := range r.Tasks {
+	for state, n := range a.counted(r) {
 		out.Tasks[state] = uint32(n)
 	}
 	return out
@@ -48,7 +48,7 @@ func (s *runService) GetRun(ctx context.Context, r *adminv1.GetRunRequest) (*adm
 	if err != nil {
 		return nil, err
 	}
-	return run(kept), nil
+	return s.run(kept), nil
 }
 
 // ListRuns implements the call.
@@ -63,7 +63,7 @@ func (s *runService) ListRuns(ctx context.Context, r *adminv1.ListRunsRequest) (
 	}
 	out := &adminv1.ListRunsResponse{}
 	for _, x := range kept {
-		out.Runs = append(out.Runs, run(x))
+		out.Runs = append(out.Runs, s.run(x))
 		out.NextPageToken = next(len(kept), limit, x.Name)
 	}
 	return out, nil
@@ -73,13 +73,15 @@ func (s *runService) ListRuns(ctx context.Context, r *adminv1.ListRunsRequest) (
 func (s *runService) WatchRun(r *adminv1.WatchRunRequest, stream grpc.ServerStreamingServer[adminv1.Run]) error {
 	ctx := stream.Context()
 	var last *adminv1.Run
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
 		rung := s.Bell.Next()
 		kept, err := s.get(ctx, r.GetName())
 		if err != nil {
 			return err
 		}
-		if now := run(kept); !proto.Equal(now, last) {
+		if now := s.run(kept); !proto.Equal(now, last) {
 			if err := stream.Send(now); err != nil {
 				return err
 			}
@@ -90,6 +92,7 @@ func (s *runService) WatchRun(r *adminv1.WatchRunRequest, stream grpc.ServerStre
 		}
 		select {
 		case <-rung:
+		case <-look.C:
 		case <-ctx.Done():
 			return s.failed(ctx.Err(), "run "+r.GetName())
 		}
@@ -126,7 +129,7 @@ func (s *runService) ListTasks(ctx context.Context, r *adminv1.ListTasksRequest)
 		return nil, s.failed(err, "tasks")
 	}
 	out := &adminv1.ListTasksResponse{}
-	for _, t := range tasks {
+	for _, t := range s.told(kept, tasks) {
 		out.Tasks = append(out.Tasks, task(t))
 		out.NextPageToken = next(len(tasks), limit, strconv.Itoa(t.Item))
 	}
@@ -175,7 +178,7 @@ func (s *runService) reportInput(ctx context.Context, r store.Run) (report.Input
 	in := report.Input{Plan: doc, Site: doc.Site, Now: s.Now(),
 		Run: report.Run{Name: r.Name, Window: r.Caller, State: r.State, Reason: r.Reason, Opens: r.Opens, Closes: r.Closes, Started: r.Started, Ended: r.Ended}}
 	seen := map[string]bool{}
-	for _, t := range tasks {
+	for _, t := range s.told(r, tasks) {
 		x := report.Task{Item: t.Item, Device: t.Device, Question: t.Question, State: t.State, Reason: t.Reason, Detail: t.Detail, Asked: t.Asked,
 			Took: time.Duration(t.TookUS) * time.Microsecond, Messages: t.Messages, Octets: t.Octets}
 		if t.Item < len(doc.Items) {
@@ -218,5 +221,5 @@ func (s *runService) CancelRun(ctx context.Context, r *adminv1.CancelRunRequest)
 	if kept, err = s.get(ctx, r.GetName()); err != nil {
 		return nil, err
 	}
-	return run(kept), nil
+	return s.run(kept), nil
 }

@@ -33,12 +33,14 @@ type Service struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 	Lease  time.Duration // of each beat; 15 s unless the site says less (DESIGN 6.8)
+	Began  time.Time     // of this life of the controller
 
 	pace pace
 
 	mu      sync.Mutex
-	online  map[string]uint64 // agent to epoch; guarded by mu
-	lost    map[string]bool   // agents that came last with less than what is missing here; guarded by mu
+	online  map[string]uint64    // agent to epoch; guarded by mu
+	left    map[string]time.Time // when the last session of an agent without one ended; guarded by mu
+	lost    map[string]bool      // agents that came last with less than what is missing here; guarded by mu
 	readers sync.WaitGroup
 }
 
@@ -96,6 +98,10 @@ func (s *Service) setOffline(agent string, epoch uint64) {
 	defer s.mu.Unlock()
 	if s.online[agent] == epoch {
 		delete(s.online, agent)
+		if s.left == nil {
+			s.left = map[string]time.Time{}
+		}
+		s.left[agent] = s.Now()
 	}
 	s.Bell.Ring()
 }

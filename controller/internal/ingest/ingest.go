@@ -82,6 +82,12 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 		}
 		head = next
 		b.Records = append(b.Records, store.Record{Seq: r.Seq, Kind: string(r.Kind), Raw: raw, Tree: grown, Device: r.Device, At: r.At})
+		switch r.Kind {
+		case evidence.SiteStop:
+			b.Word = &store.SiteStop{At: r.At, By: r.Caller, Why: r.Words}
+		case evidence.SiteGo:
+			b.Word = &store.SiteStop{}
+		}
 		if r.Kind != evidence.Outcome {
 			continue
 		}

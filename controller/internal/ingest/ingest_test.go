@@ -103,6 +103,27 @@ func TestRecordsAreStoredOnceWhateverIsSentAgain(t *testing.T) {
 	}
 }
 
+// H-035: who lists the agents sees that a person at the site has stopped one.
+func TestTheWordOfTheSiteIsKeptWithItsAgent(t *testing.T) {
+	db, in := intake(t)
+	ctx := t.Context()
+	stop, end := evidence.Record{Kind: evidence.SiteStop, Caller: "ward", Words: "smoke"}, evidence.Record{Kind: evidence.SiteGo, Caller: "ward", Words: "aired"}
+	raw := chain(t, evidence.Record{Kind: evidence.Begun}, stop, evidence.Record{Kind: evidence.Session, Epoch: 1}, end, stop, end)
+	stopped := store.SiteStop{At: begin, By: "ward", Why: "smoke"}
+	for n, c := range []struct {
+		until int
+		want  store.SiteStop
+	}{{1, store.SiteStop{}}, {3, stopped}, {4, store.SiteStop{}}, {5, stopped}, {6, store.SiteStop{}}} {
+		if err := in.Take(ctx, batch(1, raw[:c.until]...), begin); err != nil {
+			t.Fatal(err)
+		}
+		a, err := db.Agent(ctx, "icu")
+		if err != nil || !a.SiteStop.At.Equal(c.want.At) || a.SiteStop.By != c.want.By || a.SiteStop.Why != c.want.Why {
+			t.Errorf("%d: %+v %v", n, a.SiteStop, err)
+		}
+	}
+}
+
 func TestABadRecordIsPutAsideAndTheNextOnesGoOn(t *testing.T) {
 	db, in := intake(t)
 	ctx := t.Context()

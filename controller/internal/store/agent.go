@@ -26,14 +26,22 @@ type Agent struct {
 	HeadRefused string // why no session is opened before it is enrolled anew
 	Sandbox     string // how well its machine confines plugins: FULL, FALLBACK or NONE
 	LastSeen    time.Time
+	SiteStop    SiteStop
+}
+
+// SiteStop is what a person at the site has said to an agent. The zero value: nobody has stopped it.
+type SiteStop struct {
+	At  time.Time
+	By  string
+	Why string
 }
 
 const agentColumns = `name, sealing_key, session_epoch, confirmed_epoch, incarnation, journal_lsn, record_hwm, record_hash,
-	hold_acked, list_digest, list_refused, version, plugins, sandbox, head_refused, last_seen`
+	hold_acked, list_digest, list_refused, version, plugins, sandbox, head_refused, last_seen, stopped_at, stopped_by, stopped_why`
 
 func scanAgent(scan func(...any) error) (a Agent, err error) {
 	err = scan(&a.Name, &a.SealingKey, &a.Epoch, &a.Confirmed, &a.Incarnation, &a.JournalLSN, &a.RecordHWM, &a.RecordHash,
-		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, &a.HeadRefused, timeColumn{&a.LastSeen})
+		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, &a.HeadRefused, timeColumn{&a.LastSeen}, timeColumn{&a.SiteStop.At}, &a.SiteStop.By, &a.SiteStop.Why)
 	return a, err
 }
 

@@ -48,6 +48,7 @@ type Batch struct {
 	Hash        []byte // of the last record
 	Records     []Record
 	Outcomes    []Outcome
+	Word        *SiteStop // newest word of the site in the records; the zero value ends a stop; nil: there is none
 	At          time.Time
 }
 
@@ -69,6 +70,11 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 		if _, err := change(ctx, tx, `UPDATE agent SET record_hwm = ?, record_hash = ?, journal_lsn = max(journal_lsn, ?) WHERE name = ?`,
 			b.To, b.Hash, b.To, b.Agent); err != nil {
 			return err
+		}
+		if w := b.Word; w != nil {
+			if _, err := change(ctx, tx, `UPDATE agent SET stopped_at = ?, stopped_by = ?, stopped_why = ? WHERE name = ?`, micros(w.At), w.By, w.Why, b.Agent); err != nil {
+				return err
+			}
 		}
 		raw := map[uint64][]byte{}
 		for _, r := range b.Records {

@@ -209,7 +209,8 @@ func (s *Store) CancelRun(ctx context.Context, run, reason string, a Audit) (ord
 // dispatched ones of which the agent has told nothing for the grace after it are UNKNOWN.
 func (s *Store) Settle(ctx context.Context, at time.Time, grace time.Duration) (changed bool, err error) {
 	err = s.tx(ctx, "settle runs", func(tx *sql.Tx) error {
-		n, err := change(ctx, tx, `UPDATE task SET state = 'STOPPED', reason = CASE reason WHEN '' THEN 'STOPPED' ELSE reason END, finished = ?
+		n, err := change(ctx, tx, `UPDATE task SET state = 'STOPPED', reason = CASE reason WHEN '' THEN 'STOPPED' ELSE reason END,
+			detail = CASE detail WHEN '' THEN 'the approved time was over before its turn came; the device was not asked' ELSE detail END, finished = ?
 			WHERE state = 'QUEUED' AND run IN (SELECT name FROM run WHERE closes <= ?)`, micros(at), micros(at))
 		if err != nil {
 			return err

@@ -441,7 +441,7 @@ func TestWhyAQuestionWaitedStaysAfterItsTime(t *testing.T) {
 	}
 	tasks, err := s.Tasks(ctx, "r", -1, 0)
 	no(t, err)
-	for i, want := range []Task{{State: "STOPPED", Reason: "WAVE_WAITS", Detail: "wave 1 is watched"}, {State: "DISPATCHED"}, {State: "STOPPED", Reason: "STOPPED"}} {
+	for i, want := range []Task{{State: "STOPPED", Reason: "WAVE_WAITS", Detail: "wave 1 is watched"}, {State: "DISPATCHED"}, {State: "STOPPED", Reason: "STOPPED", Detail: "the approved time was over before its turn came; the device was not asked"}} {
 		if x := tasks[i]; x.State != want.State || x.Reason != want.Reason || x.Detail != want.Detail {
 			t.Errorf("task %d: %s %s %q", i, x.State, x.Reason, x.Detail)
 		}

@@ -93,6 +93,13 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	if out, code := grpcurl("-d", `{"bundle":"AAAA"}`, at, "primum.admin.v1.ListService/PublishRelease"); code == 0 || !strings.Contains(out, "PermissionDenied") {
 		t.Errorf("a tool publishes a release: %s", out)
 	}
+	for _, word := range []struct{ word, says, list string }{{"stop", "This agent asks nothing", ": smoke in bay 4"}, {"resume", "This agent asks again", "  -\n"}, {"resume", "It was not stopped here. This agent asks", "  -\n"}} {
+		out, complaints, code := s.try("primum-agent", "", word.word, "--data", s.path("agent"), "--reason", "smoke in bay 4")
+		if code != 0 || !strings.HasPrefix(out, word.says) {
+			t.Errorf("%s at the site: exit %d: %s%s", word.word, code, out, complaints)
+		}
+		s.until("the list of agents tells the word of the site", bound, func() bool { return strings.Contains(s.primum("agents", "list"), word.list) })
+	}
 	s.agent.kill()
 	s.until("the controller misses the agent", bound, func() bool { return !strings.Contains(s.primum("agents", "list"), " CONNECTED ") })
 	s.primum("standing", "create", "--id", "ehr2", "--caller", "ehr-tool", "--device", "10-1003", "--statement", "lab.aldane.vela-3.snmp",

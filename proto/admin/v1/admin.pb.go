@@ -5246,7 +5246,9 @@ type Agent struct {
 	HoldVersion uint64   `protobuf:"varint,9,opt,name=hold_version,json=holdVersion,proto3" json:"hold_version,omitempty"`
 	Plugins     []string `protobuf:"bytes,10,rep,name=plugins,proto3" json:"plugins,omitempty"`
 	// How well its machine confines plugins: FULL, FALLBACK or NONE; empty when it has never connected.
-	Sandbox       string `protobuf:"bytes,11,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
+	Sandbox string `protobuf:"bytes,11,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
+	// Set while a person at the site has stopped this agent, as far as its record has come here; unset otherwise.
+	SiteStop      *Agent_SiteStop `protobuf:"bytes,12,opt,name=site_stop,json=siteStop,proto3" json:"site_stop,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5356,6 +5358,13 @@ func (x *Agent) GetSandbox() string {
 		return x.Sandbox
 	}
 	return ""
+}
+
+func (x *Agent) GetSiteStop() *Agent_SiteStop {
+	if x != nil {
+		return x.SiteStop
+	}
+	return nil
 }
 
 type ListAgentsRequest struct {
@@ -5850,6 +5859,68 @@ func (x *ListRelease) GetSite() string {
 	return ""
 }
 
+// SiteStop is the word of primum-agent stop.
+type Agent_SiteStop struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	At    *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// Account at the agent's machine.
+	By            string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Agent_SiteStop) Reset() {
+	*x = Agent_SiteStop{}
+	mi := &file_admin_v1_admin_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Agent_SiteStop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Agent_SiteStop) ProtoMessage() {}
+
+func (x *Agent_SiteStop) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Agent_SiteStop.ProtoReflect.Descriptor instead.
+func (*Agent_SiteStop) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69, 0}
+}
+
+func (x *Agent_SiteStop) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Agent_SiteStop) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Agent_SiteStop) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
@@ -6291,7 +6362,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
 	"\x0fLiftHoldRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xd6\x02\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xf4\x03\n" +
 	"\x05Agent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -6306,7 +6377,12 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\fhold_version\x18\t \x01(\x04R\vholdVersion\x12\x18\n" +
 	"\aplugins\x18\n" +
 	" \x03(\tR\aplugins\x12\x18\n" +
-	"\asandbox\x18\v \x01(\tR\asandbox\"O\n" +
+	"\asandbox\x18\v \x01(\tR\asandbox\x12<\n" +
+	"\tsite_stop\x18\f \x01(\v2\x1f.primum.admin.v1.Agent.SiteStopR\bsiteStop\x1a^\n" +
+	"\bSiteStop\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"O\n" +
 	"\x11ListAgentsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -6409,7 +6485,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
 	(*GetTouchedRequest)(nil),             // 1: primum.admin.v1.GetTouchedRequest
@@ -6492,147 +6568,150 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*GetReleaseRequest)(nil),             // 78: primum.admin.v1.GetReleaseRequest
 	(*ListRelease)(nil),                   // 79: primum.admin.v1.ListRelease
 	nil,                                   // 80: primum.admin.v1.Run.TasksEntry
-	(*timestamppb.Timestamp)(nil),         // 81: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 82: google.protobuf.Duration
+	(*Agent_SiteStop)(nil),                // 81: primum.admin.v1.Agent.SiteStop
+	(*timestamppb.Timestamp)(nil),         // 82: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 83: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	81, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
-	81, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
+	82, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
+	82, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
 	3,  // 2: primum.admin.v1.Touched.records:type_name -> primum.admin.v1.TouchRecord
 	3,  // 3: primum.admin.v1.Touched.before:type_name -> primum.admin.v1.TouchRecord
 	3,  // 4: primum.admin.v1.Touched.after:type_name -> primum.admin.v1.TouchRecord
 	4,  // 5: primum.admin.v1.Touched.leaves:type_name -> primum.admin.v1.Leave
 	5,  // 6: primum.admin.v1.Touched.journals:type_name -> primum.admin.v1.JournalCover
-	81, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
+	82, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
 	8,  // 8: primum.admin.v1.JournalCover.head:type_name -> primum.admin.v1.SignedHead
-	81, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
+	82, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
 	8,  // 10: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
-	81, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	82, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
 	11, // 12: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	81, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	82, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
 	23, // 14: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	81, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	82, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
 	19, // 16: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
 	18, // 17: primum.admin.v1.Device.moved:type_name -> primum.admin.v1.Moved
-	81, // 18: primum.admin.v1.Moved.at:type_name -> google.protobuf.Timestamp
-	81, // 19: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
-	82, // 20: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
-	81, // 21: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	82, // 18: primum.admin.v1.Moved.at:type_name -> google.protobuf.Timestamp
+	82, // 19: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
+	83, // 20: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
+	82, // 21: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
 	26, // 22: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
 	17, // 23: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
 	32, // 24: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
 	44, // 25: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	82, // 26: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	81, // 27: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	83, // 26: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	82, // 27: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
 	33, // 28: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
 	33, // 29: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
 	42, // 30: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	81, // 31: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	81, // 32: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	82, // 31: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	82, // 32: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
 	43, // 33: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
 	45, // 34: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	82, // 35: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	83, // 35: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
 	44, // 36: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	81, // 37: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	81, // 38: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	82, // 37: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	82, // 38: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
 	49, // 39: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
 	47, // 40: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	81, // 41: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	81, // 42: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	82, // 41: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	82, // 42: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
 	80, // 43: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
 	52, // 44: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
 	59, // 45: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	81, // 46: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	82, // 47: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	82, // 46: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	83, // 47: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
 	23, // 48: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
 	59, // 49: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	81, // 50: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	82, // 50: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
 	66, // 51: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	81, // 52: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	70, // 53: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	81, // 54: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	0,  // 55: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
-	81, // 56: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	81, // 57: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	24, // 58: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	27, // 59: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	29, // 60: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	30, // 61: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	22, // 62: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
-	20, // 63: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
-	21, // 64: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
-	34, // 65: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	35, // 66: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	37, // 67: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	38, // 68: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	39, // 69: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	40, // 70: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	46, // 71: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	48, // 72: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	50, // 73: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	53, // 74: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	54, // 75: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	56, // 76: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	57, // 77: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	60, // 78: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	62, // 79: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	63, // 80: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	65, // 81: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	67, // 82: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	69, // 83: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	71, // 84: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	73, // 85: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	75, // 86: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	77, // 87: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	78, // 88: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	9,  // 89: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	12, // 90: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	14, // 91: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	15, // 92: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	6,  // 93: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
-	1,  // 94: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
-	25, // 95: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	28, // 96: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	17, // 97: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	31, // 98: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	17, // 99: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
-	17, // 100: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
-	17, // 101: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
-	33, // 102: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	36, // 103: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	33, // 104: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	42, // 105: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	42, // 106: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	41, // 107: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	42, // 108: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	47, // 109: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	51, // 110: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	52, // 111: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	55, // 112: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	52, // 113: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	58, // 114: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	61, // 115: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	52, // 116: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	64, // 117: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	66, // 118: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	68, // 119: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	66, // 120: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	72, // 121: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	74, // 122: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	76, // 123: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	79, // 124: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	79, // 125: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	10, // 126: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	13, // 127: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	11, // 128: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	16, // 129: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	7,  // 130: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
-	2,  // 131: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
-	95, // [95:132] is the sub-list for method output_type
-	58, // [58:95] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	82, // 52: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	81, // 53: primum.admin.v1.Agent.site_stop:type_name -> primum.admin.v1.Agent.SiteStop
+	70, // 54: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	82, // 55: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,  // 56: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	82, // 57: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	82, // 58: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	82, // 59: primum.admin.v1.Agent.SiteStop.at:type_name -> google.protobuf.Timestamp
+	24, // 60: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	27, // 61: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	29, // 62: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	30, // 63: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	22, // 64: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
+	20, // 65: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
+	21, // 66: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
+	34, // 67: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	35, // 68: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	37, // 69: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	38, // 70: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	39, // 71: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	40, // 72: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	46, // 73: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	48, // 74: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	50, // 75: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	53, // 76: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	54, // 77: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	56, // 78: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	57, // 79: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	60, // 80: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	62, // 81: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	63, // 82: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	65, // 83: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	67, // 84: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	69, // 85: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	71, // 86: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	73, // 87: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	75, // 88: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	77, // 89: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	78, // 90: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	9,  // 91: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	12, // 92: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	14, // 93: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	15, // 94: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	6,  // 95: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
+	1,  // 96: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
+	25, // 97: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	28, // 98: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	17, // 99: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	31, // 100: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	17, // 101: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
+	17, // 102: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
+	17, // 103: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
+	33, // 104: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	36, // 105: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	33, // 106: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	42, // 107: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	42, // 108: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	41, // 109: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	42, // 110: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	47, // 111: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	51, // 112: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	52, // 113: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	55, // 114: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	52, // 115: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	58, // 116: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	61, // 117: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	52, // 118: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	64, // 119: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	66, // 120: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	68, // 121: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	66, // 122: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	72, // 123: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	74, // 124: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	76, // 125: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	79, // 126: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	79, // 127: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	10, // 128: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	13, // 129: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	11, // 130: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	16, // 131: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	7,  // 132: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
+	2,  // 133: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
+	97, // [97:134] is the sub-list for method output_type
+	60, // [60:97] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -6646,7 +6725,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   80,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   10,
 		},
