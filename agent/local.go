@@ -3,12 +3,14 @@ package agent
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"primum/agent/internal/guard"
+	"primum/agent/internal/journal"
 	"primum/agent/internal/secret"
 	"primum/agent/internal/task"
 	"primum/agent/internal/trust"
@@ -169,6 +171,13 @@ func (l *local) Order(o *controlv1.WorkOrder) (uint64, error) {
 		tasks = append(tasks, &pending{task: t, order: o.GetOrder(), ordinal: uint32(i), credential: credentialFor(t, o.GetSecrets())})
 	}
 	lsn, err := a.note(records...)
+	if errors.Is(err, journal.ErrFull) && a.journal.Roomy() {
+		var no []evidence.Record
+		for i := range o.GetPermits() {
+			no = append(no, refusal(o.GetOrder(), uint32(i), "", list.Refuse(list.JournalFailed, err.Error()), now))
+		}
+		return a.note(no...) // who planned it reads why; without it the order is offered again and again
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -58,3 +58,11 @@ func roomBeyond(f *os.File, end, spare int64) (int64, error) {
 	}
 	return 0, nil
 }
+
+// Roomy reports whether more than half of the reserve is left, as far as this life of the journal has had it from the disk. New work
+// that the full disk cannot take is then refused in writing; with less, what is left is for the end of what is under way.
+func (j *Journal) Roomy() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed == nil && j.room-j.end > j.spare/2
+}

@@ -91,11 +91,17 @@ func TestAFullDiskTakesNoNewWorkAndKeepsEveryOutcome(t *testing.T) {
 	if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Received, Order: "o"}); !errors.Is(err, ErrFull) {
 		t.Errorf("a new order on a full disk: %v", err)
 	}
+	if j.Roomy() != (j.room-j.end > j.spare/2) || !j.Roomy() {
+		t.Errorf("%d octets of a reserve of %d are left, and roomy says %v", j.room-j.end, j.spare, j.Roomy())
+	}
 	outcomes := 0
 	for ; outcomes < 1000; outcomes++ {
 		if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Outcome, Permit: fmt.Sprint(outcomes + 1), Result: &evidence.Result{State: evidence.Answered, Detail: strings.Repeat("x", 500)}}); err != nil {
 			t.Fatalf("outcome %d on a full disk: %v", outcomes+1, err)
 		}
+	}
+	if j.Roomy() {
+		t.Errorf("after the outcomes %d octets of %d are left", j.room-j.end, j.spare)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -103,6 +109,9 @@ func TestAFullDiskTakesNoNewWorkAndKeepsEveryOutcome(t *testing.T) {
 	again, seen := open(t, dir)
 	again.spare = 1 << 20
 	defer again.Close()
+	if again.Roomy() {
+		t.Error("what the disk has given to an earlier life is not known")
+	}
 	if want := 1 + begun + outcomes; len(seen) != want {
 		t.Errorf("%d records after the restart, want %d", len(seen), want)
 	}

@@ -58,6 +58,7 @@ type failure struct {
 	early  bool              // before the run
 	long   bool              // only with PRIMUM_FAILURES=all: "make failures"
 	mend   func(*trial)      // before the run has ended
+	late   func(*trial)      // instead, after every question has been seen in a named state
 	says   map[string]string // a log, or what a command has said, to what a technician reads there
 }
 
@@ -82,6 +83,18 @@ func failures() []failure {
 		{name: "agent killed", long: true,
 			fail: func(tr *trial) { tr.agent.kill(); tr.startAgent() },
 			says: map[string]string{"tasks": "the agent stopped between the permit and the outcome; the device may have been asked"}},
+		{name: "agent's machine stands still for 4 s", long: true,
+			fail: func(tr *trial) {
+				for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+					if err := tr.agent.cmd.Process.Signal(s); err != nil {
+						tr.t.Fatal(err)
+					}
+					if s == syscall.SIGSTOP {
+						time.Sleep(4 * time.Second)
+					}
+				}
+			},
+			says: map[string]string{"tasks": "the agent's machine kept it from running for "}},
 		{name: "controller killed", long: true,
 			fail: func(tr *trial) {
 				admin, control := strings.TrimSpace(tr.read("controller/admin.address")), strings.TrimSpace(tr.read("controller/control.address"))
@@ -121,12 +134,22 @@ func failures() []failure {
 			mend: func(tr *trial) { tr.disk.fails.Store(false) },
 			says: map[string]string{"primum-agent.log": "the record cannot be written: nothing is asked, and there is no session, until it can. Check the disk of the data directory",
 				"tasks": "the device may have been asked"}},
+		{name: "fsync fails for good", long: true,
+			before: func(tr *trial) { tr.onFailingDisk() },
+			fail:   func(tr *trial) { tr.disk.fails.Store(true) },
+			late:   func(tr *trial) { tr.disk.fails.Store(false) },
+			says:   map[string]string{"silent": "agent demo has had no session since "}},
+		{name: "agent killed, and not started again", long: true,
+			fail: func(tr *trial) { tr.agent.kill() },
+			late: func(tr *trial) { tr.startAgent() },
+			says: map[string]string{"silent": "the device may have been asked. When the agent is back, its record says it",
+				"tasks": "the agent stopped between the permit and the outcome; the device may have been asked"}},
 		{name: "disk full in the run", long: true,
 			before: func(tr *trial) { tr.onSmallDisk() },
 			fail:   full,
 			says:   map[string]string{"tasks": "the disk of the agent's data directory is full"}},
 		{name: "disk full before the run", fail: full, early: true, long: true,
-			says: map[string]string{"primum-agent.log": "the disk of the agent's data directory is full"}},
+			says: map[string]string{"tasks": "the disk of the agent's data directory is full: no new work before there is space on it"}},
 	}
 }
 
@@ -135,7 +158,6 @@ func failures() []failure {
 // those too that take their time.
 func TestWhateverFailsEachQuestionEndsInANamedState(t *testing.T) {
 	s := openIn(t, ward(40), "--most", "2")
-	named := []string{"ANSWERED", "ABSENT", "UNKNOWN", "STOPPED", "REFUSED"}
 	for n, f := range failures() {
 		if f.long && os.Getenv("PRIMUM_FAILURES") != "all" {
 			continue
@@ -165,6 +187,15 @@ func TestWhateverFailsEachQuestionEndsInANamedState(t *testing.T) {
 		if f.mend != nil {
 			f.mend(tr)
 		}
+		if f.late != nil {
+			s.until(f.name+": each question has a named state", time.Until(failed.Add(time.Minute)), func() bool {
+				tr.said["silent"] = s.primum("tasks", run)
+				return namedAll(tr.said["silent"], devices)
+			})
+			t.Logf("%s: %s after it, and before it is mended\n%s", f.name, time.Since(failed).Round(100*time.Millisecond), tr.said["silent"])
+			f.late(tr)
+			failed = time.Now()
+		}
 		s.until(f.name+": the run ends", time.Until(failed.Add(time.Minute)), func() bool {
 			out, _, code := s.try("primum", "", "run", "show", run)
 			return code == 0 && (strings.Contains(out, " SUCCEEDED") || strings.Contains(out, " PARTIAL") || strings.Contains(out, " EXPIRED"))
@@ -179,11 +210,9 @@ func TestWhateverFailsEachQuestionEndsInANamedState(t *testing.T) {
 			if got := s.device(d); got.Messages > 1 || got.Harmed() {
 				t.Errorf("%s: %s received %+v", f.name, d, got)
 			}
-			if !slices.ContainsFunc(strings.Split(tr.said["tasks"], "\n"), func(line string) bool {
-				return strings.Contains(line, d) && slices.ContainsFunc(named, func(s string) bool { return strings.Contains(line, " "+s+" ") })
-			}) {
-				t.Errorf("%s: %s has no named state", f.name, d)
-			}
+		}
+		if !namedAll(tr.said["tasks"], devices) {
+			t.Errorf("%s: a device has no named state", f.name)
 		}
 		for where, words := range f.says {
 			text, ok := tr.said[where]
@@ -200,6 +229,18 @@ func TestWhateverFailsEachQuestionEndsInANamedState(t *testing.T) {
 	if out := s.primum("evidence", "verify", s.path("record")); !strings.Contains(out, "Whole: ") {
 		t.Error(out)
 	}
+}
+
+// namedAll reports whether the tasks of all devices have a state that says what became of them.
+func namedAll(tasks string, devices []string) bool {
+	for _, d := range devices {
+		if !slices.ContainsFunc(strings.Split(tasks, "\n"), func(line string) bool {
+			return strings.Contains(line, d) && slices.ContainsFunc([]string{"ANSWERED", "ABSENT", "UNKNOWN", "STOPPED", "REFUSED"}, func(s string) bool { return strings.Contains(line, " "+s+" ") })
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *site) read(name string) string {
