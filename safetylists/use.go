@@ -68,8 +68,11 @@ func (s *Site) unused(x *Subject, at time.Time) (ok bool, why words) {
 	default:
 		return true, words{}
 	}
-	if len(s.UseStatus.NotInUse) == 0 || x.status == "" {
+	if x.status == "" {
 		return false, why
+	}
+	if len(s.UseStatus.NotInUse) == 0 {
+		return false, words{why.String(), ", and the site file takes no CMMS status for it (use_status)"}
 	}
 	if !slices.Contains(s.UseStatus.NotInUse, x.status) {
 		return false, words{why.String(), ", and the CMMS status ", x.device.Status.Text, " does not say so"}

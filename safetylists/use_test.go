@@ -32,7 +32,7 @@ func TestAStatusOfTheCMMSIsEvidenceWhereTheSiteSaysSoAndWhileItIsFresh(t *testin
 		"part of a word":               {site: takes, status: status("in storage soon", time.Hour), says: "does not say so"},
 		"without a time":               {site: takes, status: &CMMSStatus{Text: "in storage"}, says: "nobody has confirmed it"},
 		"none":                         {site: takes, says: "nobody has confirmed it"},
-		"the site takes none":          {status: status("in storage", time.Hour), says: "nobody has confirmed it"},
+		"the site takes none":          {status: status("in storage", time.Hour), says: "nobody has confirmed it, and the site file takes no CMMS status"},
 		"of an unknown class":          {site: takes, class: "unset", status: status("in storage", time.Hour)},
 		"old, and a person's word":     {site: takes, status: status("active", 0), word: &OutOfUse{By: "R", Until: now().Add(time.Hour)}},
 		"fresh, and a word that ended": {site: takes, status: status("in storage", 0), word: &OutOfUse{By: "R", Until: now()}},

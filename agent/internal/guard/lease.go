@@ -1,6 +1,9 @@
 package guard
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	list "primum/safetylists"
@@ -70,6 +73,16 @@ func (h Hold) stops(d list.Device, site string) bool {
 	}
 }
 
+// words name the hold, so that a person finds it in the list of holds.
+func (h Hold) words() string {
+	name := strings.Replace(h.Name, "holds/", "hold ", 1)
+	what := string(h.Kind) + " " + h.Value
+	if h.Kind == HoldAll {
+		what = "everything"
+	}
+	return fmt.Sprintf("%s of %s: %s", cmp.Or(name, "a hold"), what, h.Reason)
+}
+
 // SetHolds replaces the holds in force. An older version than the newest one seen changes nothing and
 // returns false: the agent then stays held (H-035).
 func (g *Guard) SetHolds(version uint64, holds []Hold) bool {
@@ -121,7 +134,7 @@ func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
 	}
 	for _, h := range g.holds {
 		if h.stops(d, g.site) {
-			return list.Refuse(list.Held, h.Reason)
+			return list.Refuse(list.Held, h.words())
 		}
 	}
 	return nil

@@ -55,3 +55,15 @@ func TestLeaveIsAskedOfLeaseClockAndHolds(t *testing.T) {
 		})
 	}
 }
+
+func TestARefusalNamesItsHold(t *testing.T) {
+	for want, h := range map[string]Hold{
+		"hold 7 of device 10-1: smoke":     {Name: "holds/7", Kind: HoldDevice, Value: "10-1", Reason: "smoke"},
+		"hold 8 of model Maker/One: smoke": {Name: "holds/8", Kind: HoldModel, Value: "Maker/One", Reason: "smoke"},
+		"a hold of everything: smoke":      {Kind: HoldAll, Reason: "smoke"},
+	} {
+		if got := h.words(); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

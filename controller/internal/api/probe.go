@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -170,8 +171,8 @@ func (s *probeService) held(ctx context.Context, d list.Device, site string) (*l
 		return nil, err
 	}
 	for _, h := range kept {
-		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(whole) {
-			return list.Refuse(list.Held, h.Reason), nil
+		if x := (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}); x.Covers(whole) {
+			return list.Refuse(list.Held, fmt.Sprintf("hold %d of %s, by %s: %s", h.ID, x, h.PlacedBy, h.Reason)), nil
 		}
 	}
 	return nil, nil

@@ -50,6 +50,14 @@ func New(scope, value, reason string) (Hold, error) {
 	return h, nil
 }
 
+// String says what the hold stops: "model Aldane/Vela 3", or "everything".
+func (h Hold) String() string {
+	if h.Scope == All {
+		return "everything"
+	}
+	return string(h.Scope) + " " + h.Value
+}
+
 // Subject is what a hold may cover: one device, by every name that a source gives it.
 type Subject struct {
 	Tag    string

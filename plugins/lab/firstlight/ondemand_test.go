@@ -62,6 +62,9 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 
 	held := s.primum("hold", "place", "--device", "10-1001", "--reason", "in use")
 	refused("held", "10-1001", "id-5", "HELD")
+	if out, _ := probe("10-1001", "id-5b"); !strings.Contains(out, "hold 1 of device 10-1001, by ") {
+		t.Errorf("it does not say which hold: %s", out)
+	}
 	if out, complaints, code := s.try("primum", "", "hold", "lift", strings.Fields(held)[0], "--reason", "free again"); code != 0 {
 		t.Fatal(out, complaints)
 	}
