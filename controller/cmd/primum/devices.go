@@ -198,7 +198,14 @@ func (c *explainCommand) Run(e *env) error {
 	}
 	return e.show(r, func() {
 		for _, x := range r.GetExplanations() {
-			e.say("%s: %s", x.GetQuestion(), x.GetReason())
+			reason := x.GetReason()
+			if x.GetAllowed() && len(x.GetNotNow()) > 0 {
+				reason += " by the list, and not asked now"
+			}
+			e.say("%s: %s", x.GetQuestion(), reason)
+			for _, why := range x.GetNotNow() {
+				e.say("  not now: %s", why)
+			}
 			e.say("  %s %s", x.GetWhat(), x.GetWhy())
 			if x.GetDetail() != "" {
 				e.say("  In particular: %s", x.GetDetail())

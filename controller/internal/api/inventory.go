@@ -143,11 +143,18 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 	if err != nil {
 		return nil, s.failed(err, "holds")
 	}
-	var beside []string
+	var beside, notNow []string
 	for _, h := range holds {
-		if (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}).Covers(whole) {
-			beside = append(beside, fmt.Sprintf("whatever the list says, holds/%d stops it: %s", h.ID, h.Reason))
+		if x := (hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value}); x.Covers(whole) {
+			notNow = append(notNow, fmt.Sprintf("hold %d of %s, by %s, stops it: %s", h.ID, x, h.PlacedBy, h.Reason))
 		}
+	}
+	ill, err := s.Store.Distresses(ctx, tag)
+	if err != nil {
+		return nil, s.failed(err, "distresses")
+	}
+	for _, d := range ill {
+		notNow = append(notNow, fmt.Sprintf("it was left in %s at %s UTC (run %s): %s. A person looks at it first, and then: primum devices clear %s", d.State, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, tag))
 	}
 	beside = append(beside, written.findings(u.device)...)
 	for _, hint := range rel.List.Hints(list.Observed{MAC: u.device.MAC}) {
@@ -180,12 +187,12 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 				return nil, s.failed(err, "explanation")
 			}
 		}
-		e.Beside = append(u.resting(question, dec, now), beside...)
+		e.Beside, e.NotNow = beside, append(u.resting(question, dec, now), notNow...)
 		out.Explanations = append(out.Explanations, e)
 	}
 	if len(out.Explanations) == 0 {
 		e := explanation(rel.List, string(kind), plan.Silent(rel.List, u.device, kind, now))
-		e.Beside = beside
+		e.Beside, e.NotNow = beside, notNow
 		out.Explanations = append(out.Explanations, e)
 	}
 	return out, nil

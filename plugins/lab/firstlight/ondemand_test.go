@@ -72,7 +72,7 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	if code != 0 || !strings.Contains(first, `"ANSWERED"`) || !strings.Contains(first, "Vela 3") {
 		t.Fatalf("exit %d: %s", code, first)
 	}
-	if said := s.primum("explain", "10-1001", "snmp.get"); !strings.Contains(said, "ALLOWED") || !strings.Contains(said, "beside it: it was asked this at ") {
+	if said := s.primum("explain", "10-1001", "snmp.get"); !strings.Contains(said, "ALLOWED by the list, and not asked now") || !strings.Contains(said, "not now: it was asked this at ") {
 		t.Errorf("explain does not say that the device rests: %s", said)
 	}
 	again, code := probe("10-1001", "id-6")

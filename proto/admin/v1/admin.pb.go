@@ -2612,7 +2612,9 @@ type Explanation struct {
 	// Exact bytes that would be sent, with fixed examples in place of what varies.
 	Messages []*PlannedMessage `protobuf:"bytes,10,rep,name=messages,proto3" json:"messages,omitempty"`
 	// What stands beside the decision and does not make it: findings of the device, cautions, hints.
-	Beside        []string `protobuf:"bytes,11,rep,name=beside,proto3" json:"beside,omitempty"`
+	Beside []string `protobuf:"bytes,11,rep,name=beside,proto3" json:"beside,omitempty"`
+	// Why it is not asked at this moment, whatever the list says: a hold, a rest, a distress that nobody has cleared.
+	NotNow        []string `protobuf:"bytes,12,rep,name=not_now,json=notNow,proto3" json:"not_now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2720,6 +2722,13 @@ func (x *Explanation) GetMessages() []*PlannedMessage {
 func (x *Explanation) GetBeside() []string {
 	if x != nil {
 		return x.Beside
+	}
+	return nil
+}
+
+func (x *Explanation) GetNotNow() []string {
+	if x != nil {
+		return x.NotNow
 	}
 	return nil
 }
@@ -6138,7 +6147,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x04port\x18\x03 \x01(\rR\x04port\x12\x12\n" +
 	"\x04oids\x18\x04 \x03(\tR\x04oids\"[\n" +
 	"\x17ExplainQuestionResponse\x12@\n" +
-	"\fexplanations\x18\x01 \x03(\v2\x1c.primum.admin.v1.ExplanationR\fexplanations\"\xba\x02\n" +
+	"\fexplanations\x18\x01 \x03(\v2\x1c.primum.admin.v1.ExplanationR\fexplanations\"\xd3\x02\n" +
 	"\vExplanation\x12\x1a\n" +
 	"\bquestion\x18\x01 \x01(\tR\bquestion\x12\x18\n" +
 	"\aallowed\x18\x02 \x01(\bR\aallowed\x12\x16\n" +
@@ -6153,7 +6162,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\bevidence\x18\t \x03(\tR\bevidence\x12;\n" +
 	"\bmessages\x18\n" +
 	" \x03(\v2\x1f.primum.admin.v1.PlannedMessageR\bmessages\x12\x16\n" +
-	"\x06beside\x18\v \x03(\tR\x06beside\"\xf2\x01\n" +
+	"\x06beside\x18\v \x03(\tR\x06beside\x12\x17\n" +
+	"\anot_now\x18\f \x03(\tR\x06notNow\"\xf2\x01\n" +
 	"\x06Window\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
 	"\n" +
