@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"primum/controller/internal/approve"
 	"primum/controller/internal/hold"
@@ -150,7 +151,10 @@ type loaded struct {
 
 	members []member // an item's wave
 	proven  map[string]bool
-	said    map[string]string // wave to why it waits
+	said    map[string]string   // wave to why it waits
+	rests   map[int]time.Time   // item to the end of its device's rest
+	tags    map[string][]string // name of a physical device to its asset tags
+	names   map[string][]string // asset tag to the names of its device
 }
 
 func (ses *session) load(ctx context.Context, name string) (*loaded, error) {
@@ -258,6 +262,9 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if err := ses.Store.SetHeld(ctx, run.Name, len(items) == 0); err != nil || len(items) == 0 {
 		return false, err
 	}
+	if items = ses.rested(l, items); len(items) == 0 {
+		return false, nil
+	}
 	if l.members == nil {
 		r, _, no := ses.Safety.Current(ses.Now())
 		if no != nil {
@@ -283,8 +290,9 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 			return false, err
 		}
 	}
-	if len(taken) == 0 {
-		return false, nil
+	before := len(taken)
+	if taken, err = ses.awake(ctx, run, l, taken); err != nil || len(taken) == 0 {
+		return before > 0 && err == nil, err // others may have their turn
 	}
 	return ses.send(ctx, run, l, taken, waves)
 }

@@ -59,8 +59,11 @@ units:
 
 func tagOf(i int) string { return fmt.Sprintf("30-%05d", i) }
 
-// G8, G9, H-041: two agents work off a plan each, while tools call for the same devices, call again with the same id and with new
-// ones. Every device is fragile and counts for itself: no question twice, no gap too short, no two conversations, and in no window of
+// inBoth is how many devices stand in the plans of both agents.
+const inBoth = 10
+
+// G8, G9, H-041, H-049: two agents work off a plan each, while tools call for the same devices, call again with the same id and with new
+// ones. Ten devices stand in both plans. Every device is fragile and counts for itself: no question twice, no gap too short, no two conversations, and in no window of
 // 100 ms, 1 s and 60 s more packets at any device, model, subnet or at all of them than the budgets let pass.
 // PRIMUM_CROWD says how many devices; "make judge" has 10,000.
 func TestWhatTwoAgentsAndManyCallersSendStaysWithinEveryWindow(t *testing.T) {
@@ -80,8 +83,10 @@ func TestWhatTwoAgentsAndManyCallersSendStaysWithinEveryWindow(t *testing.T) {
 	var plans []string
 	for i, agent := range []string{"demo", "east"} {
 		args := []string{"window", "create", agent, "--opens-in", "5s", "--duration", "3h", "--zone", "UTC", "--agent", agent}
-		for unit := i; unit < units; unit += 2 {
-			args = append(args, "--device", tagOf(unit))
+		for unit := range units {
+			if unit%2 == i || unit < inBoth {
+				args = append(args, "--device", tagOf(unit))
+			}
 		}
 		s.primum(args...)
 		plan := between(s.primum("plan", agent, "--summary"), "Plan ", ",")

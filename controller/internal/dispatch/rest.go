@@ -1,0 +1,96 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"primum/controller/internal/store"
+	list "primum/safetylists"
+)
+
+// waitsOut is how long a question is not looked at again that another order has out.
+const waitsOut = 5 * time.Second
+
+// awake gives back, of what was taken from the budgets, the questions whose device rests from the same one, or is being asked it. An
+// agent knows the rests of its own questions; those of another agent, and its own after it was enrolled anew, only the controller
+// knows, and a plan was made before they began (G8, H-049). A question whose rest ends within the approved time waits for it.
+func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, taken []paid) (awake []paid, err error) {
+	defer func() {
+		if err != nil {
+			ses.pace.back(taken)
+		}
+	}()
+	if l.rests == nil {
+		l.rests = map[int]time.Time{}
+	}
+	var rests []paid
+	for _, x := range taken {
+		it := l.plan.Items[x.item]
+		tags, err := ses.tags(ctx, l, it.Device)
+		if err != nil {
+			return nil, err
+		}
+		last, err := ses.Store.LastAsked(ctx, tags, it.Query.String())
+		if err != nil {
+			return nil, err
+		}
+		until := last.At.Add(it.Limits.Rest)
+		if last.Agent == "" || !last.Out && !ses.Now().Before(until) {
+			awake = append(awake, x)
+			continue
+		}
+		rests = append(rests, x)
+		words, say := fmt.Sprintf("agents/%s has asked it at %s UTC, and it rests until %s UTC", last.Agent, last.At.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime)), ses.Store.Say
+		switch {
+		case last.Out:
+			words, until = "agents/"+last.Agent+" has the same question for it, and has not told what became of it", ses.Now().Add(waitsOut)
+		case !until.Before(run.Closes):
+			say = func(ctx context.Context, run string, items []int, reason, why string) error {
+				return ses.Store.Refuse(ctx, run, items, reason, why, ses.Now())
+			}
+		}
+		l.rests[x.item] = until
+		if err := say(ctx, run.Name, []int{x.item}, string(list.MinInterval), words); err != nil {
+			return nil, err
+		}
+	}
+	ses.pace.back(rests)
+	if len(rests) > 0 {
+		ses.Bell.Ring()
+	}
+	return awake, nil
+}
+
+// rested leaves out what is known to rest.
+func (ses *session) rested(l *loaded, items []int) []int {
+	now := ses.Now()
+	return slices.DeleteFunc(slices.Clone(items), func(item int) bool { return now.Before(l.rests[item]) })
+}
+
+// tags are all the asset tags of a physical device (G9).
+func (ses *session) tags(ctx context.Context, l *loaded, d list.Device) ([]string, error) {
+	if l.tags == nil {
+		devices, err := ses.Store.Devices(ctx, "", 0)
+		if err != nil {
+			return nil, err
+		}
+		l.tags, l.names = map[string][]string{}, map[string][]string{}
+		for _, x := range devices {
+			l.names[x.Tag] = list.Reached(x.Tag, x.Cells["ip"], x.Cells["mac"])
+			for _, name := range l.names[x.Tag] {
+				l.tags[name] = append(l.tags[name], x.Tag)
+			}
+		}
+	}
+	out := []string{d.ID}
+	for _, name := range slices.Concat(list.Reached(d.ID, d.Address.String(), d.MAC), l.names[d.ID]) {
+		for _, tag := range l.tags[name] {
+			if !slices.Contains(out, tag) {
+				out = append(out, tag)
+			}
+		}
+	}
+	return out, nil
+}
