@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,12 +92,12 @@ func TestAnAgentThatIsLateItselfFindsTheReplyThatCameInTime(t *testing.T) {
 				if strings.HasPrefix(l.name, "SNMP") {
 					network = "udp"
 				}
-				var nonce frame.Nonce
+				var nonce atomic.Pointer[frame.Nonce]
 				at := answering(t, network, func() [][]byte {
 					if !answers {
 						return nil
 					}
-					return l.replies(nonce)
+					return l.replies(*nonce.Load())
 				})
 				address := netip.MustParseAddrPort(at)
 				question := l.question
@@ -113,7 +114,7 @@ func TestAnAgentThatIsLateItselfFindsTheReplyThatCameInTime(t *testing.T) {
 					t.Fatal(err)
 				}
 				c.nonce.RequestID |= 0x01000000 // four octets, as the replies have it
-				nonce = c.nonce
+				nonce.Store(&c.nonce)
 				q := c.ticket.Task().Query()
 				messages := [][]byte{[]byte("\x02I7\x03\x01"), []byte("\x02S\x03"), []byte("\x02S\x03")}
 				if !q.Kind().Vendor() {
