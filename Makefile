@@ -108,7 +108,7 @@ judge: ## two agents ask 10,000 glass devices while tools call for the same ones
 	PRIMUM_CROWD=10000 $(GO) test -count=1 -timeout 120m -run WhatTwoAgents -v ./plugins/lab/firstlight
 
 failures: ## let every part fail in the middle of a run: plugin, agent, controller, database, fsync, disk, boot clock
-	PRIMUM_FAILURES=all $(GO) test -count=1 -timeout 10m -run 'WhateverFails|ABootClock' -v ./plugins/lab/firstlight
+	PRIMUM_FAILURES=all $(GO) test -count=1 -timeout 30m -run 'WhateverFails|ABootClock|WhateverTheUplink' -v ./plugins/lab/firstlight
 
 fuzz: ## run each fuzz test for FUZZTIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' agent controller plugins safetylists | while read -r f; do \

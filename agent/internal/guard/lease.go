@@ -77,7 +77,7 @@ func (h Hold) stops(d list.Device, site string) bool {
 func (h Hold) words() string {
 	name := strings.Replace(h.Name, "holds/", "hold ", 1)
 	what := string(h.Kind) + " " + h.Value
-	if h.Kind == HoldAll {
+	if h.Value == "" {
 		what = "everything"
 	}
 	return fmt.Sprintf("%s of %s: %s", cmp.Or(name, "a hold"), what, h.Reason)

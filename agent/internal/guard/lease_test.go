@@ -61,6 +61,7 @@ func TestARefusalNamesItsHold(t *testing.T) {
 		"hold 7 of device 10-1: smoke":     {Name: "holds/7", Kind: HoldDevice, Value: "10-1", Reason: "smoke"},
 		"hold 8 of model Maker/One: smoke": {Name: "holds/8", Kind: HoldModel, Value: "Maker/One", Reason: "smoke"},
 		"a hold of everything: smoke":      {Kind: HoldAll, Reason: "smoke"},
+		"hold 9 of everything: smoke":      {Name: "holds/9", Reason: "smoke"}, // a kind that is not known stops everything
 	} {
 		if got := h.words(); got != want {
 			t.Errorf("%q, not %q", got, want)

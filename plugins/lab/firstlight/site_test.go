@@ -187,7 +187,7 @@ func (s *site) agentArguments() []string {
 func (s *site) startAgent() { s.agent = s.start("primum-agent", s.agentArguments()...) }
 
 func (s *site) startController(admin, control string) {
-	s.controller = s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", admin, "--control", control, "--list-root", s.path("list/metadata/1.root.json"))
+	s.controller = s.start("primum-controller", "serve", "--data", s.path("controller"), "--admin", admin, "--control", control, "--host", uplink.Address.String(), "--list-root", s.path("list/metadata/1.root.json"))
 }
 
 func (s *site) connected() {
@@ -282,7 +282,7 @@ func (s *site) enroll(name, dir string) {
 // whole verifies the agent's record as the controller has it, from the first record on, and that it has so many at least.
 func (s *site) whole(least int) {
 	s.t.Helper()
-	s.until("a signed head stands over a record that verifies whole", bound+time.Duration(least)*time.Millisecond, func() bool {
+	s.until("a signed head stands over a record that verifies whole", bound+time.Minute+time.Duration(least)*time.Millisecond, func() bool {
 		_ = os.Remove(s.path("export"))
 		if _, _, code := s.try("primum", "", "evidence", "export", "demo", "--to", s.path("export")); code != 0 {
 			return false
