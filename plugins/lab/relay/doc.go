@@ -1,5 +1,5 @@
 // Package relay is a small network between an agent and the glass devices, in the network namespace of a test:
-// it loses, delays, doubles and reorders packets, cuts the way, gives an address to another device, and counts
+// it loses, delays, doubles and reorders packets, cuts the way, resets connections, gives an address to another device, and counts
 // what each end sent. The agent has an address on it that is no loopback address, so that it runs under real policy;
 // the glass devices stay on loopback, behind a translation of addresses.
 //

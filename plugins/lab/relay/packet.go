@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -81,6 +82,27 @@ func (p ipv4) readdress(from, to netip.Addr) {
 	copy(p.b[12:], src[:])
 	copy(p.b[16:], dst[:])
 	p.checksums()
+}
+
+// resets are what the middle tells both ends in place of a TCP packet: one goes on as if its sender had sent it, one goes back to
+// the sender as if from the other. Each has the number that its kernel waits for (RFC 5961 3.2), so long as nothing is under way.
+func (p ipv4) resets() (on, back ipv4, ok bool) {
+	d := p.data()
+	if p.b[9] != protoTCP || d[13]&ACK == 0 || d[13]&RST != 0 {
+		return on, back, false
+	}
+	on, back = ipv4{bytes.Clone(p.b[:40])}, ipv4{bytes.Clone(p.b[:40])}
+	for _, r := range []ipv4{on, back} {
+		binary.BigEndian.PutUint16(r.b[2:], 40)
+		r.data()[12] = 5 << 4
+	}
+	on.data()[13] = RST | ACK
+	copy(back.data(), d[2:4])
+	copy(back.data()[2:], d[:2])
+	copy(back.data()[4:], d[8:12])
+	clear(back.data()[8:12])
+	back.data()[13] = RST
+	return on, back, true
 }
 
 func (p ipv4) checksums() {

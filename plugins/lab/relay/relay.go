@@ -235,16 +235,33 @@ func (r *Relay) fromAgent(f []byte) {
 	if !there || s.Address != p.to() {
 		return
 	}
-	p.readdress(standIn, s.Glass)
-	frame := ethernet(r.gateMAC, standInMAC, typeIPv4, p.b)
 	for _, c := range r.rule(shown, s, true) {
 		r.after(c.After, func() {
-			if _, there := r.seats[string(mac)]; there {
-				count.Delivered.add(shown)
-				r.write(r.far, frame)
+			if _, there := r.seats[string(mac)]; !there {
+				return
+			}
+			if !c.Reset {
+				r.toDevice(s, p)
+			} else if on, back, ok := p.resets(); ok {
+				r.toDevice(s, on)
+				r.toAgent(s, s.Address, back)
 			}
 		})
 	}
+}
+
+// toDevice brings a packet to the device's end; the caller holds r.mu.
+func (r *Relay) toDevice(s Seat, p ipv4) {
+	q := ipv4{bytes.Clone(p.b)}
+	r.counts[string(s.MAC)].Delivered.add(q.shown())
+	q.readdress(standIn, s.Glass)
+	r.write(r.far, ethernet(r.gateMAC, standInMAC, typeIPv4, q.b))
+}
+
+// toAgent brings a packet to the agent's end, as from an address; the caller holds r.mu.
+func (r *Relay) toAgent(s Seat, from netip.Addr, p ipv4) {
+	p.readdress(from, agentAddress)
+	r.write(r.near, ethernet(r.agentMAC, s.MAC, typeIPv4, p.b))
 }
 
 func (r *Relay) answerARP(who net.HardwareAddr, from, to netip.Addr) {
@@ -282,9 +299,14 @@ func (r *Relay) fromDevice(f []byte) {
 				from = c.From.Addr()
 				binary.BigEndian.PutUint16(q.data(), c.From.Port())
 			}
-			q.readdress(from, agentAddress)
-			frame := ethernet(r.agentMAC, s.MAC, typeIPv4, q.b)
-			r.after(c.After, func() { r.write(r.near, frame) })
+			r.after(c.After, func() {
+				if !c.Reset {
+					r.toAgent(s, from, q)
+				} else if on, back, ok := q.resets(); ok {
+					r.toAgent(s, from, on)
+					r.toDevice(s, back)
+				}
+			})
 		}
 	}
 }

@@ -236,6 +236,56 @@ func TestAConnectionIsCarriedFromItsSYNToItsFIN(t *testing.T) {
 	}
 }
 
+// A reset from the middle ends a connection at both ends at once, whichever way the packet went that it stands for, and the next one stands.
+func TestAResetOfTheMiddleEndsAConnectionAtBothEnds(t *testing.T) {
+	r := start(t, seat(8))
+	listener, err := net.Listen("tcp4", "127.77.0.8:7000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, way := range []func(Weather) Weather{Questions, Answers} {
+		r.Set(Fair)
+		before := r.Count(seat(8).MAC)
+		conn, err := net.DialTimeout("tcp4", "10.77.0.8:7000", 3*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		device, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer device.Close()
+		say := func(from, to net.Conn) error {
+			_ = errors.Join(from.SetDeadline(time.Now().Add(3*time.Second)), to.SetDeadline(time.Now().Add(3*time.Second))) // judged by what is read
+			if _, err := from.Write([]byte("word")); err != nil {
+				return err
+			}
+			_, err := io.ReadFull(to, make([]byte, 4))
+			return err
+		}
+		if err := errors.Join(say(conn, device), say(device, conn)); err != nil {
+			t.Fatal("before the reset:", err)
+		}
+		r.Set(way(func(p Packet) []Copy { return []Copy{{Reset: p.Payload > 0}} }))
+		if err := errors.Join(say(conn, device), say(device, conn)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("the middle has reset it: %v", err)
+		}
+		for _, c := range []net.Conn{conn, device} {
+			if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("an end still waits: %v", err)
+			}
+		}
+		if c := r.Count(seat(8).MAC); c.Delivered.RST-before.Delivered.RST != 1 || c.Sent.RST != before.Sent.RST || c.Answers.RST != before.Answers.RST {
+			t.Errorf("before %+v, then %+v", before, c)
+		}
+	}
+	if r.Odd() != 0 {
+		t.Errorf("%d packets that have no place here", r.Odd())
+	}
+}
+
 // The kernel's own words about a port come through as well: a refused port is told to who asked, and a datagram that
 // finds no socket at the agent is told to the device.
 func TestErrorsOfTheKernelsAreCarriedBothWays(t *testing.T) {

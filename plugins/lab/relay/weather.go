@@ -9,6 +9,7 @@ import (
 type Copy struct {
 	After time.Duration
 	From  netip.AddrPort // of an answer: the address and port that it seems to come from, where one is set
+	Reset bool           // in place of a TCP packet that has an ACK both ends get a reset, as some firewalls do (RFC 9293 3.10.7.4); any other is lost
 }
 
 // Weather says how often and when a packet is delivered; with no copy it is lost. It is called for one packet at a time.
