@@ -32,7 +32,7 @@ func alive(r evidence.Result, refused bool, before guard.Vitals, at time.Time) e
 	switch {
 	case r.State == evidence.Absent && refused && before.Baseline > 0:
 		return distress(list.ServiceGone, "nobody listens at its port, where it answered this question before")
-	case r.State != evidence.Answered && r.State != evidence.Declined:
+	case r.State != evidence.Answered && r.State != evidence.Declined && r.State != evidence.Unknown: // a probe that fails hides no slow device (B11)
 		return r
 	}
 	took := time.Duration(r.TookUS) * time.Microsecond

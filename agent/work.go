@@ -235,12 +235,12 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap)
-	watched := make(chan time.Duration, 1)
+	watched := make(chan delay, 1)
 	go func() { watched <- breakOff(ctx, cancel, ticket) }()
 	claim, err := seat.Run(ctx, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
 	cancel()
-	result := alive(ownDelay(outcome(t, conv.Summary(), claim, err), <-watched), conv.Summary().Refused, ticket.Before(), time.Now())
+	result := alive(ownDelay(outcome(t, conv.Summary(), claim, err), conv.Summary(), <-watched), conv.Summary().Refused, ticket.Before(), time.Now())
 	if ticket.First() {
 		result = a.introduced(ticket, result)
 	}
@@ -261,19 +261,19 @@ const (
 
 // breakOff ends a conversation within a second of a hold, of the end of the lease, or of the approved time,
 // whatever it waits for: the device or the probe. The grace lets a reply that is on its way come, and an
-// association be released (DESIGN 6.7, H-035). It returns how late it came to one of its looks at most: for that long the
-// machine kept the agent from running.
-func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) (late time.Duration) {
+// association be released (DESIGN 6.7, H-035). It returns by how much it came late to one of its looks at most: for that
+// long the machine kept the agent from running.
+func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) (late delay) {
 	look := time.NewTicker(stopLook)
 	defer look.Stop()
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
-			return max(late, time.Since(last)-stopLook)
+			return late.or(last)
 		case <-look.C:
-			now := time.Now()
-			late, last = max(late, now.Sub(last)-stopLook), now
-			if ticket.Leave(now) == nil {
+			late = late.or(last)
+			last = time.Now()
+			if ticket.Leave(last) == nil {
 				continue
 			}
 		}
@@ -288,14 +288,39 @@ func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Tick
 	}
 }
 
-// ownDelay takes out of the time of an answer what the agent was late itself, and says so (H-048).
-func ownDelay(r evidence.Result, late time.Duration) evidence.Result {
-	if late <= wire.OwnDelay || r.TookUS == 0 {
+// delay is how long the machine once kept the agent from running at most, and until when.
+type delay struct {
+	long time.Duration
+	end  time.Time
+}
+
+// or is the longer one of two: that between a look and now, beyond the pace of looks, is the other.
+func (d delay) or(last time.Time) delay {
+	now := time.Now()
+	if long := now.Sub(last) - stopLook; long > d.long {
+		return delay{long, now}
+	}
+	return d
+}
+
+// ownDelay says in an outcome what of the time of the slowest answer the agent was late itself, and takes out of it what the machine kept
+// it from running, if the answer was there when it ran again: of one that came later, the device had all the time (H-048).
+func ownDelay(r evidence.Result, s wire.Summary, d delay) evidence.Result {
+	words := ""
+	switch {
+	case s.Replies == 0:
+		return r
+	case s.RTTOwn > 0:
+		words = fmt.Sprintf("the agent's record took %s meanwhile", s.RTTOwn.Round(time.Millisecond))
+	case d.long > wire.OwnDelay && !s.RTTAt.Before(d.end.Add(-d.long)) && !s.RTTAt.After(d.end.Add(wire.OwnDelay)):
+		r.TookUS = max(0, r.TookUS-d.long.Microseconds())
+		words = fmt.Sprintf("the agent's machine kept it from running for %s meanwhile", d.long.Round(time.Millisecond))
+	default:
 		return r
 	}
-	r.TookUS = max(0, r.TookUS-late.Microseconds())
-	if r.Detail == "" {
-		r.Detail = fmt.Sprintf("the agent's machine kept it from running for %s meanwhile", late.Round(time.Millisecond))
+	if r.Detail != "" {
+		words = r.Detail + "; " + words
 	}
+	r.Detail = words
 	return r
 }

@@ -43,6 +43,8 @@ type Summary struct {
 	Octets    int       // sent
 	Replies   int
 	RTT       time.Duration // of the slowest reply, without our own delay
+	RTTOwn    time.Duration // our own delay, taken out of it
+	RTTAt     time.Time     // when it was read
 	Connected bool
 	Refused   bool        // nobody listens where the question went: RST to our SYN, or ICMP port unreachable
 	Event     frame.Event // last DICOM event
@@ -75,6 +77,7 @@ type Conversation struct {
 	hush       bool           // nothing more goes out, not even what the kernel has to say
 	deadline   time.Time      // of the whole conversation
 	own        time.Duration  // between our last message and the wait for its reply
+	replyBy    time.Time      // end of that wait
 	cut        bool           // a reply had begun and had no time to end
 	step       int            // next message
 	place      frame.Progress // of a vendor's own protocol
@@ -145,7 +148,7 @@ func (c *Conversation) exchange(ctx context.Context, q list.Query, msg frame.Mes
 	if err := c.send(msg); err != nil {
 		return Reply{}, err
 	}
-	return c.receive()
+	return c.receive(ctx)
 }
 
 // may asks for leave to send the next message, and dials before the first one. Until stop is called the end
@@ -232,7 +235,8 @@ func (c *Conversation) send(msg frame.Message) error {
 
 // write puts one message on the wire with one write, and into the record as blank has it.
 func (c *Conversation) write(out []byte, words string, blank []byte) error {
-	if err := c.conn.SetDeadline(c.stepDeadline()); err != nil {
+	c.replyBy = c.stepDeadline()
+	if err := c.conn.SetDeadline(c.replyBy); err != nil {
 		return c.end(Local, err.Error())
 	}
 	if c.s.Asked.IsZero() {
@@ -270,10 +274,10 @@ func (c *Conversation) stepDeadline() time.Time {
 }
 
 // receive reads one whole reply and moves the conversation on.
-func (c *Conversation) receive() (Reply, error) {
+func (c *Conversation) receive(ctx context.Context) (Reply, error) {
 	var raw, shown []byte
 	var err error
-	from := &lastLook{Conn: c.stream()}
+	from := c.reader(ctx)
 	switch c.ticket.Task().Query().Kind() {
 	case list.SNMPGet:
 		raw, err = readDatagram(from)
@@ -309,7 +313,7 @@ func (c *Conversation) receive() (Reply, error) {
 	if err != nil {
 		return Reply{}, c.failed(err)
 	}
-	elapsed, err := c.got(shown)
+	elapsed, err := c.got(from, shown)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -320,14 +324,29 @@ func (c *Conversation) receive() (Reply, error) {
 	return Reply{shown, elapsed, last}, nil
 }
 
-// got counts a reply and writes it into the record.
-func (c *Conversation) got(shown []byte) (elapsed time.Duration, err error) {
+// reader is what the next reply is read from, once.
+func (c *Conversation) reader(ctx context.Context) *lastLook {
+	l := &lastLook{Conn: c.stream(), ctx: ctx}
+	if c.own > OwnDelay {
+		l.until = c.replyBy
+	}
+	return l
+}
+
+// got counts a reply and writes it into the record. Of a reply that had come before the agent was ready for it nobody knows when it did:
+// the agent's delay is taken out of its time. One that had not come then has taken all of it.
+func (c *Conversation) got(from *lastLook, shown []byte) (elapsed time.Duration, err error) {
 	at := c.d.now()
-	if elapsed = at.Sub(c.s.Last); c.own > OwnDelay {
-		elapsed = max(0, elapsed-c.own)
+	elapsed = at.Sub(c.s.Last)
+	own := time.Duration(0)
+	if from.there {
+		own = min(c.own, elapsed)
+		elapsed -= own
 	}
 	c.s.Replies++
-	c.s.RTT = max(c.s.RTT, elapsed)
+	if elapsed >= c.s.RTT {
+		c.s.RTT, c.s.RTTOwn, c.s.RTTAt = elapsed, own, at
+	}
 	if err := c.rec.Got(at, shown); err != nil {
 		return 0, c.end(Local, err.Error())
 	}
@@ -393,12 +412,11 @@ func (c *Conversation) end(e End, detail string) error {
 
 // failed sorts an error of the connection.
 func (c *Conversation) failed(err error) error {
-	var timeout net.Error
 	switch {
 	case errors.Is(err, frame.ErrReply):
 		c.cut = errors.Is(err, os.ErrDeadlineExceeded)
 		return c.end(BadReply, err.Error())
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case late(err):
 		return c.end(TimedOut, "no reply in time")
 	default:
 		c.s.Refused = errors.Is(err, unix.ECONNREFUSED)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -148,5 +149,85 @@ func TestAnAgentThatIsLateItselfFindsTheReplyThatCameInTime(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// H-040, H-048: the device is slow by itself: it answers 2.9 s after our message. The agent's record took 1 s of that, in which
+// nothing of the reply had come. The device's time is 2.9 s all the same.
+func TestADeviceThatWasSilentAllTheWhileIsNotMadeQuickByASlowDisk(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		b := make([]byte, 4096)
+		n, _ := conn.Read(b)
+		time.Sleep(2900 * time.Millisecond)
+		id := strings.Split(string(b[:n]), "|")[9]
+		_, _ = fmt.Fprintf(conn, "\x0bMSH|^~\\&|A|F|PRIMUM|SITE|20260101000000||ACK|1|T|2.5.1\rMSA|AA|%s\r\x1c\r", id)
+		_, _ = conn.Read(b)
+	}()
+	port := strings.TrimPrefix(l.Addr().String(), "127.0.0.1:")
+	o := papertest.Options{Address: netip.MustParseAddrPort(l.Addr().String()), Question: `{kind: hl7.ack, port: "` + port + `", hl7_version: 2.5.1, expect: AA}`}
+	d := &Dialer{}
+	c, err := d.Open(admitted(t, o), nil, laden{takes: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := frame.Messages(c.ticket.Task().Query(), c.nonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Exchange(t.Context(), all[0].Bytes)
+	c.Close()
+	if s := c.Summary(); err != nil || s.RTT < 2800*time.Millisecond {
+		t.Errorf("a device that took 2.9 s counts as %s (limit of distress 2 s): %v %+v", s.RTT, err, s)
+	}
+}
+
+// H-048: what had come while the machine kept the agent from looking is found when its time is over; nothing is waited for.
+func TestWhatCameWhileNobodyLookedIsFound(t *testing.T) {
+	for _, there := range []bool{true, false} {
+		ours, device := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if there {
+				_, _ = device.Write([]byte("x")) // the reader shows it
+			}
+		}()
+		if err := ours.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		n, err := (&lastLook{Conn: ours, ctx: t.Context()}).Read(make([]byte, 9))
+		if (n == 1 && err == nil) != there || !there && !late(err) || time.Since(began) > time.Second {
+			t.Errorf("there %v: %d octets, %v", there, n, err)
+		}
+		ours.Close()
+		<-done
+	}
+}
+
+// H-035: a hold that came while the agent was late breaks the wait off all the same: the deadline that a look sets does not undo it.
+func TestALookAfterADelayDoesNotUndoAHold(t *testing.T) {
+	ours, device := net.Pipe()
+	defer device.Close()
+	defer ours.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	broken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(broken); _ = ours.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	cancel()
+	<-broken
+	began := time.Now()
+	if _, err := (&lastLook{Conn: ours, ctx: ctx, until: time.Now().Add(10 * time.Second)}).Read(make([]byte, 9)); !late(err) || time.Since(began) > time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }

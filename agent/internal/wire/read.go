@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,27 +12,63 @@ import (
 	"primum/safetylists/frame"
 )
 
-// glance is how long a reader looks once more for what its machine has already.
+// glance is how long a reader looks for what its machine has already.
 const glance = 20 * time.Millisecond
 
 // lastLook reads once more when the time for a reply is over. An agent that its machine or its disk kept from running finds what had
 // come in the meantime, and blames no device for its own delay (H-048). It waits for nothing: the reply was there, or comes too late.
+// After a delay of the agent it looks once before it waits, so that it is known what had come by then.
 type lastLook struct {
 	net.Conn
+	ctx    context.Context // its end breaks the wait off, whatever deadline is set here
+	until  time.Time       // of the wait after a delay of the agent; zero: there was none
+	there  bool            // the reply had begun to come when the agent was ready for it
 	looked bool
 }
 
 func (l *lastLook) Read(b []byte) (int, error) {
+	if until := l.until; !until.IsZero() {
+		l.until = time.Time{}
+		n, err := l.by(b, time.Now().Add(glance))
+		l.there = n > 0
+		if !time.Now().Before(until) { // what is there may have a second part
+			return n, err
+		}
+		if setErr := l.set(until); setErr != nil {
+			return n, setErr
+		}
+		if l.there || !late(err) {
+			return n, err
+		}
+	}
 	n, err := l.Conn.Read(b)
-	var timeout net.Error
-	if n > 0 || l.looked || !errors.As(err, &timeout) || !timeout.Timeout() {
+	if n > 0 || l.looked || !late(err) {
 		return n, err
 	}
 	l.looked = true
-	if l.Conn.SetReadDeadline(time.Now().Add(glance)) != nil {
-		return n, err
+	return l.by(b, time.Now().Add(glance))
+}
+
+func (l *lastLook) by(b []byte, until time.Time) (int, error) {
+	if err := l.set(until); err != nil {
+		return 0, err
 	}
 	return l.Conn.Read(b)
+}
+
+// set sets the deadline. What breaks a wait off sets one in the past when ctx ends, and must not be undone (H-035): it runs after ctx has
+// ended, so that looking afterwards misses none.
+func (l *lastLook) set(until time.Time) error {
+	err := l.Conn.SetReadDeadline(until)
+	if err == nil && l.ctx.Err() != nil && until.After(time.Now().Add(glance)) {
+		err = l.Conn.SetReadDeadline(time.Unix(1, 0))
+	}
+	return err
+}
+
+func late(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // readDatagram reads one datagram of at most 1472 octets (S9). A longer one is malformed.
@@ -68,8 +105,7 @@ func readPDU(conn net.Conn) ([]byte, error) {
 // half makes of a timeout within a reply a malformed reply: a device that has begun to answer and does not
 // come to an end is not one that is switched off.
 func half(n int, err error) error {
-	var timeout net.Error
-	if n > 0 && errors.As(err, &timeout) && timeout.Timeout() {
+	if n > 0 && late(err) {
 		return fmt.Errorf("%d octets and no end in time: %w: %w", n, frame.ErrReply, err)
 	}
 	return err

@@ -85,11 +85,12 @@ func (c *Conversation) discover(ctx context.Context) (*frame.Engine, error) {
 	if err := c.write(b, "SNMPv3 discovery of the engine", b); err != nil {
 		return nil, err
 	}
-	raw, err := readDatagram(&lastLook{Conn: c.conn})
+	from := c.reader(ctx)
+	raw, err := readDatagram(from)
 	if err != nil {
 		return nil, c.failed(err)
 	}
-	if _, err := c.got(raw); err != nil {
+	if _, err := c.got(from, raw); err != nil {
 		return nil, err
 	}
 	e, err := frame.ReadDiscovery(raw, id)
@@ -114,11 +115,12 @@ func (c *Conversation) ask(ctx context.Context, known *frame.Engine, oids []stri
 	if err := c.write(out, words, out); err != nil {
 		return "", Reply{}, err
 	}
-	raw, err := readDatagram(&lastLook{Conn: c.conn})
+	from := c.reader(ctx)
+	raw, err := readDatagram(from)
 	if err != nil {
 		return "", Reply{}, c.failed(err)
 	}
-	elapsed, err := c.got(raw)
+	elapsed, err := c.got(from, raw)
 	if err != nil {
 		return "", Reply{}, err
 	}

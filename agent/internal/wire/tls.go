@@ -44,7 +44,7 @@ func (c *Conversation) secure(ctx context.Context, pin string) error {
 	if err != nil || len(want) != sha256.Size {
 		return c.end(Local, "the approved certificate cannot be read")
 	}
-	raw := &counted{Conn: &lastLook{Conn: c.conn}}
+	raw := &counted{Conn: c.conn}
 	conn := tls.Client(raw, &tls.Config{
 		MinVersion: tls.VersionTLS12, // BCP 195, PS3.15 B.12
 		// The library's own checks would ask for a name and an authority; devices sign for themselves. What
