@@ -302,6 +302,12 @@ func (a *API) one(ctx context.Context, tag string) (unit, error) {
 	return k.unit(d)
 }
 
+// DeviceNow is a device as it stands now: its row of the inventory, and what it has answered. It fails with store.ErrNotFound.
+func (a *API) DeviceNow(ctx context.Context, tag string) (list.Device, error) {
+	u, err := a.one(ctx, tag)
+	return u.device, err
+}
+
 func (k knowledge) unit(d store.Device) (unit, error) {
 	row, err := inventory.Restore(d.Cells)
 	if err != nil {

@@ -279,6 +279,12 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
+	if items, err = ses.awake(ctx, run, l, items); err != nil || len(items) == 0 {
+		return err == nil, err // others may have their turn
+	}
+	if items, err = ses.present(ctx, run, l, items); err != nil || len(items) == 0 {
+		return err == nil, err
+	}
 	room, err := ses.Store.Room(ctx, ses.agent)
 	if err != nil {
 		return false, err
@@ -290,9 +296,8 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 			return false, err
 		}
 	}
-	before := len(taken)
-	if taken, err = ses.awake(ctx, run, l, taken); err != nil || len(taken) == 0 {
-		return before > 0 && err == nil, err // others may have their turn
+	if len(taken) == 0 {
+		return false, nil
 	}
 	return ses.send(ctx, run, l, taken, waves)
 }
@@ -331,22 +336,24 @@ func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
 	return items
 }
 
-// well returns the items whose device is not in distress by what another agent saw. That agent leaves it alone; this one knows of nothing
-// and would ask it (H-037).
+// well returns the items whose device is not in distress, by what any agent saw: another one knows nothing of it and would ask it, and the
+// one that saw it may have been enrolled anew since (H-037). What another agent saw may be cleared in time.
 func (ses *session) well(ctx context.Context, run string, l *loaded, items []int) (well []int, err error) {
-	ill, err := ses.Store.IllElsewhere(ctx, ses.agent)
+	ill, err := ses.Store.Ill(ctx)
 	if err != nil || len(ill) == 0 {
 		return items, err
 	}
 	said := map[string][]int{}
+	var refused []int
 	for _, item := range items {
 		agent, is := ill[l.plan.Items[item].Device.ID]
-		if !is {
-			well = append(well, item)
-			continue
-		}
 		words := "it was in distress, or had an incident, when agents/" + agent + " asked it, and nobody has cleared it"
-		if key := waiting(item); l.said[key] != words {
+		switch key := waiting(item); {
+		case !is:
+			well = append(well, item)
+		case agent == ses.agent:
+			refused = append(refused, item)
+		case l.said[key] != words:
 			l.said[key] = words
 			said[words] = append(said[words], item)
 		}
@@ -355,6 +362,10 @@ func (ses *session) well(ctx context.Context, run string, l *loaded, items []int
 		if err := ses.Store.Say(ctx, run, items, string(list.Quarantined), words); err != nil {
 			return nil, err
 		}
+	}
+	if len(refused) > 0 {
+		ses.Bell.Ring()
+		return well, ses.Store.Refuse(ctx, run, refused, string(list.Quarantined), "it was in distress, or had an incident, when it was asked before, and nobody has cleared it", ses.Now())
 	}
 	return well, nil
 }

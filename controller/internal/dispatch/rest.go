@@ -1,9 +1,11 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"primum/controller/internal/store"
@@ -13,21 +15,15 @@ import (
 // waitsOut is how long a question is not looked at again that another order has out.
 const waitsOut = 5 * time.Second
 
-// awake gives back, of what was taken from the budgets, the questions whose device rests from the same one, or is being asked it. An
-// agent knows the rests of its own questions; those of another agent, and its own after it was enrolled anew, only the controller
-// knows, and a plan was made before they began (G8, H-049). A question whose rest ends within the approved time waits for it.
-func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, taken []paid) (awake []paid, err error) {
-	defer func() {
-		if err != nil {
-			ses.pace.back(taken)
-		}
-	}()
+// awake leaves out the questions whose device rests from the same one, or is being asked it. An agent knows the rests of its own questions;
+// those of another agent, and its own after it was enrolled anew, only the controller knows, and a plan was made before they began (G8,
+// H-049). A question whose rest ends within the approved time waits for it.
+func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, items []int) (awake []int, err error) {
 	if l.rests == nil {
 		l.rests = map[int]time.Time{}
 	}
-	var rests []paid
-	for _, x := range taken {
-		it := l.plan.Items[x.item]
+	for _, item := range items {
+		it := l.plan.Items[item]
 		tags, err := ses.tags(ctx, l, it.Device)
 		if err != nil {
 			return nil, err
@@ -37,12 +33,12 @@ func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, taken [
 			return nil, err
 		}
 		until := last.At.Add(it.Limits.Rest)
-		if last.Agent == "" || !last.Out && !ses.Now().Before(until) {
-			awake = append(awake, x)
+		if last.At.IsZero() || !last.Out && !ses.Now().Before(until) {
+			awake = append(awake, item)
 			continue
 		}
-		rests = append(rests, x)
-		words, say := fmt.Sprintf("agents/%s has asked it at %s UTC, and it rests until %s UTC", last.Agent, last.At.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime)), ses.Store.Say
+		words := fmt.Sprintf("%s has asked it at %s UTC, and it rests until %s UTC", cmp.Or(strings.TrimSuffix("agents/"+last.Agent, "agents/"), "an agent"), last.At.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime))
+		say := ses.Store.Say
 		switch {
 		case last.Out:
 			words, until = "agents/"+last.Agent+" has the same question for it, and has not told what became of it", ses.Now().Add(waitsOut)
@@ -51,13 +47,10 @@ func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, taken [
 				return ses.Store.Refuse(ctx, run, items, reason, why, ses.Now())
 			}
 		}
-		l.rests[x.item] = until
-		if err := say(ctx, run.Name, []int{x.item}, string(list.MinInterval), words); err != nil {
+		l.rests[item] = until
+		if err := say(ctx, run.Name, []int{item}, string(list.MinInterval), words); err != nil {
 			return nil, err
 		}
-	}
-	ses.pace.back(rests)
-	if len(rests) > 0 {
 		ses.Bell.Ring()
 	}
 	return awake, nil

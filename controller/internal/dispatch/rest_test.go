@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,7 +11,24 @@ import (
 	"primum/controller/internal/store"
 	list "primum/safetylists"
 	"primum/safetylists/evidence"
+	"primum/safetylists/permit"
 )
+
+// secondRun is a run of another agent, "ward", over the same plan, approved before either ran.
+func secondRun(t *testing.T, s *Service, p permit.Plan) store.Run {
+	t.Helper()
+	q := p.Items[0].Query
+	run := store.Run{Name: "other", Plan: "2", Caller: "windows/v", Agent: "ward", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: len(p.Items)}
+	var tasks []store.Task
+	for i, it := range p.Items {
+		tasks = append(tasks, store.Task{Run: "other", Item: i, Device: it.Device.ID, Kind: string(q.Kind()), Question: q.String(), State: "QUEUED"})
+	}
+	kept := store.Plan{Name: "2", Caller: run.Caller, Agent: "ward", Opens: p.Opens, Closes: p.Closes, Digest: []byte("2"), List: p.List[:], Document: []byte("{}"), State: store.Approved}
+	if err := s.Store.Fire(t.Context(), run, tasks, &kept, nil, store.Audit{At: p.Opens, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
 
 // G8, G9, H-049: a device that one agent was given, or has asked, is not given to another with the same question before its rest is over,
 // under whatever tag; the plan was made and approved before. The agent itself would know, unless it was enrolled anew.
@@ -22,33 +41,16 @@ func TestADeviceRestsFromTheQuestionsOfEveryAgent(t *testing.T) {
 	if _, err := s.Store.PutDevices(t.Context(), twins, nil, store.Audit{At: now, Actor: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	q := p.Items[0].Query
-	other := store.Run{Name: "other", Plan: "2", Caller: "windows/v", Agent: "ward", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 3}
-	var tasks []store.Task
-	for i, it := range p.Items {
-		tasks = append(tasks, store.Task{Run: "other", Item: i, Device: it.Device.ID, Kind: string(q.Kind()), Question: q.String(), State: "QUEUED"})
-	}
-	kept := store.Plan{Name: "2", Caller: other.Caller, Agent: "ward", Opens: p.Opens, Closes: p.Closes, Digest: []byte("2"), List: p.List[:], Document: []byte("{}"), State: store.Approved}
-	if err := s.Store.Fire(t.Context(), other, tasks, &kept, nil, store.Audit{At: now, Actor: "test"}); err != nil {
-		t.Fatal(err)
-	}
+	other := secondRun(t, s, p)
 	var l *loaded
 	ask := func(items ...int) []int {
 		t.Helper()
-		full(&s.pace)
-		ses := &session{Service: s, agent: "ward"}
 		l = &loaded{plan: p, said: map[string]string{}}
-		var taken []paid
-		for _, i := range items { // as if the budgets were there for all of them
-			x := paid{item: i, visit: visitOf(p, i, "ward")}
-			s.pace.start(x, 0)
-			taken = append(taken, x)
-		}
-		awake, err := ses.awake(t.Context(), other, l, taken)
+		awake, err := (&session{Service: s, agent: "ward"}).awake(t.Context(), other, l, items)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return itemsOf(awake)
+		return awake
 	}
 	state := func(item int) store.Task {
 		t.Helper()
@@ -94,5 +96,90 @@ func TestADeviceRestsFromTheQuestionsOfEveryAgent(t *testing.T) {
 	s.Now = func() time.Time { return now.Add(11 * time.Minute) }
 	if got := ask(1, 2); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("after the rest: %v", got)
+	}
+}
+
+// DECISIONS 88, H-037, H-049: a controller that was restored from a backup is told anew what its agent has asked since. Nothing of the order is
+// there, and the device rests and is held all the same.
+func TestWhatARestoredControllerIsToldKeepsOtherAgentsAway(t *testing.T) {
+	for state, held := range map[evidence.State]int{evidence.Answered: 0, evidence.Absent: 0, evidence.Distress: 1, evidence.Incident: 1} {
+		s, _ := service(t)
+		tell := confirmed(t, s)
+		p := devices(t, s, 2)
+		other := secondRun(t, s, p)
+		now := time.Now()
+		tell(evidence.Record{At: now, Kind: evidence.Started, Order: "orders/lost", Permit: "p0", Device: "10-0", Address: "127.0.0.1", Query: p.Items[0].Query.String(), GapMS: 5000, RestMS: (24 * time.Hour).Milliseconds()})
+		out := outcomeOf("orders/lost", 0, "p0", "10-0")
+		out.Result.State = state
+		tell(out)
+		l := &loaded{plan: p, said: map[string]string{}}
+		if awake, err := (&session{Service: s, agent: "ward"}).awake(t.Context(), other, l, []int{0, 1}); err != nil || !slices.Equal(awake, []int{1}) {
+			t.Errorf("%s: the device rests, and another agent is given %v: %v", state, awake, err)
+		}
+		_, holds, err := s.Store.HoldsInForce(t.Context())
+		if err != nil || len(holds) != held || held == 1 && (holds[0].Scope != "device" || holds[0].Value != "10-0" || holds[0].PlacedBy != "controller") {
+			t.Errorf("%s: %+v %v", state, holds, err)
+		}
+	}
+}
+
+// What an agent refused before the first octet, though nobody knew of it for a while, leaves no rest.
+func TestWhatWasNotAskedAfterAllLeavesNoRest(t *testing.T) {
+	s, _ := service(t)
+	tell := confirmed(t, s)
+	p := devices(t, s, 1)
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, []store.Sending{{Item: 0, Permit: "p0"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Store.Settle(t.Context(), p.Closes.Add(3*time.Minute), 2*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	asked := func() store.Asking {
+		t.Helper()
+		last, err := s.Store.LastAsked(t.Context(), []string{"10-0"}, p.Items[0].Query.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last
+	}
+	if asked().At.IsZero() {
+		t.Error("while nobody knows, the device counts as not asked")
+	}
+	out := outcomeOf("orders/1", 0, "p0", "10-0")
+	out.Result = &evidence.Result{State: evidence.Refused, Reason: list.Held}
+	tell(out)
+	if last := asked(); !last.At.IsZero() {
+		t.Errorf("it was refused, and counts as asked: %+v", last)
+	}
+}
+
+// H-050: what the inventory has learned after the approval counts before a question goes out.
+func TestAQuestionIsDecidedOnceMoreOnTheDeviceAsItIsNow(t *testing.T) {
+	s, _ := service(t)
+	p := devices(t, s, 3)
+	s.Device = func(_ context.Context, tag string) (list.Device, error) {
+		switch tag {
+		case "10-1":
+			return list.Device{}, store.ErrNotFound
+		case "10-2":
+			return list.Device{}, errors.New("the database is away")
+		}
+		return p.Items[0].Device, nil // of which the list of this test approves nothing
+	}
+	ses := &session{Service: s, agent: "icu"}
+	run, err := s.Store.Run(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := ses.present(t.Context(), run, &loaded{plan: p}, []int{0, 1})
+	if err != nil || len(left) != 0 {
+		t.Errorf("left %v %v", left, err)
+	}
+	tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+	if err != nil || tasks[0].State != "REFUSED" || tasks[0].Reason != string(list.NotApproved) || tasks[1].State != "REFUSED" || tasks[1].Reason != string(list.NotRegistered) {
+		t.Errorf("%+v %v", tasks, err)
+	}
+	if left, err := ses.present(t.Context(), run, &loaded{plan: p}, []int{2}); err == nil || left != nil {
+		t.Errorf("an inventory that cannot be read: %v %v", left, err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"primum/controller/internal/safety"
 	"primum/controller/internal/store"
 	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
 )
 
 // Service implements primum.control.v1.AgentService.
@@ -34,6 +35,8 @@ type Service struct {
 	Log    *slog.Logger
 	Lease  time.Duration // of each beat; 15 s unless the site says less (DESIGN 6.8)
 	Began  time.Time     // of this life of the controller
+	// Device is a device as the inventory has it now. It fails with store.ErrNotFound for one that is not in it.
+	Device func(ctx context.Context, tag string) (list.Device, error)
 
 	pace pace
 

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,8 @@ func service(t *testing.T) (*Service, *release.Release) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Service{Store: db, Safety: lists, Bell: &bell.Bell{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Lease: time.Second}
+	s := &Service{Store: db, Safety: lists, Bell: &bell.Bell{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Lease: time.Second,
+		Device: func(context.Context, string) (list.Device, error) { return list.Device{}, store.ErrNotFound }}
 	return s, publish(t, s, 1)
 }
 

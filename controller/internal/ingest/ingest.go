@@ -87,6 +87,8 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 			b.Word = &store.SiteStop{At: r.At, By: r.Caller, Why: r.Words}
 		case evidence.SiteGo:
 			b.Word = &store.SiteStop{}
+		case evidence.Started:
+			b.Begun = append(b.Begun, store.Begun{Order: r.Order, Ordinal: r.Ordinal, Device: r.Device, Question: r.Query, At: r.At})
 		}
 		if r.Kind != evidence.Outcome {
 			continue

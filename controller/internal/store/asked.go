@@ -9,7 +9,7 @@ import (
 
 // Asking is that a device was asked a question, or is being asked.
 type Asking struct {
-	Agent string
+	Agent string    // empty: not known, as after a restore from a backup
 	At    time.Time // of the first octet; of the order where that is not known
 	Out   bool      // what became of it is not known yet
 }
@@ -21,7 +21,7 @@ func (s *Store) LastAsked(ctx context.Context, tags []string, question string) (
 		found, err := all(ctx, s.r, func(scan func(...any) error) (x Asking, err error) {
 			err = scan(&x.Agent, timeColumn{&x.At}, &x.Out)
 			return x, err
-		}, `SELECT r.agent, v.at, 0 FROM visit v JOIN run r ON r.name = v.run WHERE v.tag = ? AND v.question = ?
+		}, `SELECT coalesce(r.agent, ''), v.at, 0 FROM visit v LEFT JOIN run r ON r.name = v.run WHERE v.tag = ? AND v.question = ?
 			UNION ALL SELECT r.agent, t.dispatched, 1 FROM task t JOIN run r ON r.name = t.run WHERE t.device = ? AND t.question = ? AND t.state = 'DISPATCHED'`,
 			tag, question, tag, question)
 		if err != nil {

@@ -64,18 +64,18 @@ type Distress struct {
 	Problem                                   string
 }
 
-// IllElsewhere returns the devices that are in distress, or had an incident, by what other agents saw, each with one of those agents. Nobody
-// has cleared them. The agent that saw it leaves a device alone by itself; the others know nothing of it.
-func (s *Store) IllElsewhere(ctx context.Context, agent string) (map[string]string, error) {
+// Ill returns the devices that are in distress, or had an incident, by what agents saw, each with one of those agents. Nobody has cleared
+// them.
+func (s *Store) Ill(ctx context.Context) (map[string]string, error) {
 	type ill struct{ device, agent string }
 	rows, err := all(ctx, s.r, func(scan func(...any) error) (x ill, err error) {
 		err = scan(&x.device, &x.agent)
 		return x, err
 	}, `SELECT DISTINCT t.device, r.agent FROM task t JOIN run r ON r.name = t.run JOIN sending x ON x.work_order = t.work_order AND x.ordinal = t.ordinal
 		LEFT JOIN clearance c ON c.permit = x.permit
-		WHERE t.state IN ('DISTRESS', 'INCIDENT') AND t.reason <> 'CREDENTIAL_REFUSED' AND coalesce(c.taken, 0) = 0 AND r.agent <> ?`, agent)
+		WHERE t.state IN ('DISTRESS', 'INCIDENT') AND t.reason <> 'CREDENTIAL_REFUSED' AND coalesce(c.taken, 0) = 0`)
 	if err != nil {
-		return nil, fmt.Errorf("list devices in distress at other agents: %w", err)
+		return nil, fmt.Errorf("list devices in distress: %w", err)
 	}
 	out := map[string]string{}
 	for _, x := range rows {

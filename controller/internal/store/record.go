@@ -38,6 +38,15 @@ type Outcome struct {
 	Touched  bool // the device may have received something
 }
 
+// Begun is what a record says of a question that was begun.
+type Begun struct {
+	Order    string
+	Ordinal  uint32
+	Device   string
+	Question string
+	At       time.Time
+}
+
 // Batch is a run of records that follow what is stored.
 type Batch struct {
 	Agent       string
@@ -47,6 +56,7 @@ type Batch struct {
 	To          uint64
 	Hash        []byte // of the last record
 	Records     []Record
+	Begun       []Begun
 	Outcomes    []Outcome
 	Word        *SiteStop // newest word of the site in the records; the zero value ends a stop; nil: there is none
 	At          time.Time
@@ -95,6 +105,11 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 				}
 			}
 		}
+		for _, x := range b.Begun {
+			if err := b.begun(ctx, tx, x); err != nil {
+				return err
+			}
+		}
 		for _, o := range b.Outcomes {
 			why, err := b.apply(ctx, tx, o)
 			if err != nil {
@@ -133,7 +148,7 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 		return "", err
 	}
 	if len(found) == 0 {
-		return fmt.Sprintf("no task %d of order %q was sent", o.Ordinal, o.Order), nil
+		return fmt.Sprintf("no task %d of order %q was sent", o.Ordinal, o.Order), b.stray(ctx, tx, o)
 	}
 	x := found[0]
 	switch {
@@ -153,6 +168,30 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 	return "", b.finish(ctx, tx, x, o)
 }
 
+// begun keeps the rest of a device whose order is not known here, as after a restore from a backup: the agent has asked it, and the other
+// agents know nothing of it (H-049).
+func (b Batch) begun(ctx context.Context, tx *sql.Tx, x Begun) error {
+	n, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM sending WHERE work_order = ? AND ordinal = ?`, x.Order, x.Ordinal)
+	if err != nil || n > 0 || x.Device == "" {
+		return err
+	}
+	_, err = change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, '', ?, 'UNKNOWN', '', 0)
+		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item WHERE excluded.at >= visit.at`,
+		x.Device, x.Question, micros(x.At))
+	return err
+}
+
+// stray holds a device that an agent has left in distress in an order that is not known here. No task can tell of it, and nobody could
+// clear it: a person looks at it and lifts the hold (H-037).
+func (b Batch) stray(ctx context.Context, tx *sql.Tx, o Outcome) error {
+	if o.Device == "" || o.State != "DISTRESS" && (o.State != "INCIDENT" || o.Reason == "CREDENTIAL_REFUSED") {
+		return nil
+	}
+	h := Hold{Scope: "device", Value: o.Device, PlacedBy: "controller", PlacedAt: b.At, Reason: fmt.Sprintf("agents/%s has left it in %s at %s UTC (%s), in an order that this controller does not know, as after a restore. Look at the device, then lift this hold.",
+		b.Agent, o.State, o.Asked.UTC().Format(time.DateTime), o.Detail)}
+	return placeHold(ctx, tx, &h, nil, Audit{At: b.At, Actor: "controller", Verb: "place hold", Detail: h.Reason})
+}
+
 func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error {
 	facts, err := text(append([]Fact{}, o.Facts...))
 	if err != nil {
@@ -165,7 +204,11 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 	if err := told(ctx, tx, x.Run); err != nil {
 		return err
 	}
-	if err := b.moved(ctx, tx, x, o); err != nil || !o.Touched {
+	if err := b.moved(ctx, tx, x, o); err != nil {
+		return err
+	}
+	if !o.Touched { // it rests from nothing, whatever was thought of it meanwhile
+		_, err := change(ctx, tx, `DELETE FROM visit WHERE tag = ? AND question = ? AND run = ? AND item = ? AND state = 'UNKNOWN'`, x.Device, x.Question, x.Run, x.Item)
 		return err
 	}
 	if err := b.visit(ctx, tx, x, o); err != nil || o.State != "ANSWERED" {
