@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# Debian has snmpd and ip where an ordinary user does not look.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
 BIN := bin
 GO := go
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath
@@ -40,7 +43,7 @@ deps: ## install what the tests need: peers from Debian's packages, one from npm
 		npm ci --ignore-scripts --no-audit --no-fund --silent && cp package-lock.json node_modules/.primum-lock; }
 
 test: deps ## run all tests with the race detector, then those of the example plugin
-	$(GO) test -race -count=1 -timeout 11m ./...
+	$(GO) test -race -count=1 -timeout 20m ./...
 	cd plugins/example && $(GO) test -race -count=1 -timeout 2m ./...
 
 check: ## format, vet, staticcheck, generated code, layout, example

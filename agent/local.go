@@ -61,6 +61,9 @@ func (l *local) Hello() *controlv1.Hello {
 	if rel != nil {
 		h.ListDigest, h.ListTimestamp = rel.Digest[:], rel.Timestamp
 	}
+	if stopped, at := a.guard.SiteStop(); stopped {
+		h.StoppedAtSite, h.StoppedWhy = timestamppb.New(at), a.guard.SiteWord()
+	}
 	for _, p := range a.plugins.Plugins() {
 		h.Plugins = append(h.Plugins, &controlv1.PluginInfo{Name: p.Name, Version: p.Version, Sha256: p.SHA256[:], Kinds: p.Kinds})
 	}

@@ -236,6 +236,16 @@ func (g *Guard) SiteStop() (stopped bool, at time.Time) {
 	return g.mem.Site.Stopped, g.mem.Site.At
 }
 
+// SiteWord is why the site has stopped this agent, as SiteStop tells it; empty when it has not.
+func (g *Guard) SiteWord() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.mem.Site.Stopped {
+		return ""
+	}
+	return g.mem.Site.Why
+}
+
 // StopHere stops everything until a later record lets it go on; the word may not be in the journal yet.
 func (g *Guard) StopHere(why string, at time.Time) {
 	g.mu.Lock()

@@ -38,7 +38,7 @@ const (
 	lateUDP   = 30 * time.Second // after a timeout: a late reply must not meet a closed port
 	afterUDP  = 2 * time.Second  // after an answer: a repeated reply must not either
 	drainTCP  = 30 * time.Second
-	beforeFIN = 10 * time.Millisecond
+	beforeFIN = 50 * time.Millisecond // a busy machine took more than 10 twice in ten thousand closes
 	maxDrain  = 64 << 10
 )
 

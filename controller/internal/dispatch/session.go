@@ -63,6 +63,12 @@ func sandbox(s controlv1.Hello_Sandbox) string {
 	return map[controlv1.Hello_Sandbox]string{controlv1.Hello_SANDBOX_NONE: "NONE", controlv1.Hello_SANDBOX_FALLBACK: "FALLBACK", controlv1.Hello_SANDBOX_FULL: "FULL"}[s]
 }
 
+// clipped is at most as much of a reason as a person may give.
+func clipped(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	return s[:min(len(s), 1024)]
+}
+
 // open judges the journal of an agent and begins the session.
 func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h *controlv1.Hello) (*session, bool, error) {
 	name := caller.Agent
@@ -79,6 +85,9 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	}
 	o := store.Opening{Agent: name, Incarnation: h.GetIncarnation(), LastEpoch: h.GetLastEpoch(), JournalLSN: h.GetJournalLsn(), First: h.GetJournalFirst(),
 		Version: h.GetAgentVersion(), ListDigest: h.GetListDigest(), At: now, Plugins: []string{}, Sandbox: sandbox(h.GetSandbox())}
+	if at := h.GetStoppedAtSite(); at != nil {
+		o.SiteStop = store.SiteStop{At: at.AsTime().Truncate(time.Microsecond), Why: clipped(h.GetStoppedWhy())}
+	}
 	for _, p := range h.GetPlugins() {
 		o.Plugins = append(o.Plugins, fmt.Sprintf("%s %s %x", p.GetName(), p.GetVersion(), p.GetSha256()))
 	}

@@ -150,3 +150,35 @@ func TestABadRecordIsPutAsideAndTheNextOnesGoOn(t *testing.T) {
 		t.Errorf("put aside: %v", put)
 	}
 }
+
+// A stopped agent's machine is replaced: the agent is enrolled anew, with a new data directory and an empty journal. Nobody has stopped
+// that one, and it asks. The list of agents must not say that it is stopped at the site.
+func TestAStopOfAnAgentThatIsGoneIsNotShownOfTheNewOne(t *testing.T) {
+	db, in := intake(t)
+	ctx := t.Context()
+	raw := chain(t, evidence.Record{Kind: evidence.Begun}, evidence.Record{Kind: evidence.SiteStop, Caller: "ward", Words: "smoke"})
+	if err := in.Take(ctx, batch(1, raw...), begin); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Enrol(ctx, store.Certificate{Serial: "2", Agent: "icu", Until: begin.Add(2 * time.Hour)}, make([]byte, 32), begin.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	o, err := db.OpenSession(ctx, store.Opening{Agent: "icu", Incarnation: []byte("fedcba9876543210"), Plugins: []string{}, At: begin,
+		Judge: func(store.Agent, bool, []store.Dispatched) (bool, []store.Fate, string) { return false, nil, "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := New(ctx, db, o.Agent, key(t).Verifier())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batch(1, chain(t, evidence.Record{Kind: evidence.Begun}, evidence.Record{Kind: evidence.Session, Epoch: 2})...)
+	b.Incarnation = []byte("fedcba9876543210")
+	if err := next.Take(ctx, b, begin); err != nil {
+		t.Fatal(err)
+	}
+	a, err := db.Agent(ctx, "icu")
+	if err != nil || !a.SiteStop.At.IsZero() {
+		t.Errorf("an agent with an empty journal is shown as stopped by %q (%s): %v", a.SiteStop.By, a.SiteStop.Why, err)
+	}
+}

@@ -207,6 +207,7 @@ type Opening struct {
 	Plugins     []string
 	Sandbox     string
 	ListDigest  []byte
+	SiteStop    SiteStop // By is not told
 	At          time.Time
 	// Judge looks at what is stored and decides: whether the journal is refused, and what becomes of
 	// each task without an outcome. It is called inside the transaction.
@@ -270,6 +271,9 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 		if reset || !known {
 			a.HoldAcked = 0 // a journal that is not this one does not know what was acknowledged
 		}
+		if !o.SiteStop.At.Equal(a.SiteStop.At) { // what the agent says of itself counts; by whose word, its record tells
+			a.SiteStop = o.SiteStop
+		}
 		out.Agent = a
 		if err := saveSession(ctx, tx, a); err != nil {
 			return err
@@ -291,8 +295,8 @@ func saveSession(ctx context.Context, tx *sql.Tx, a Agent) error {
 		return err
 	}
 	return must(ctx, tx, ErrNotFound, `UPDATE agent SET session_epoch = ?, incarnation = ?, journal_lsn = ?, record_hwm = ?,
-		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, sandbox = ?, list_digest = ?, list_refused = '', last_seen = ? WHERE name = ?`,
-		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, a.Sandbox, blob(a.ListDigest), micros(a.LastSeen), a.Name)
+		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, sandbox = ?, list_digest = ?, list_refused = '', last_seen = ?, stopped_at = ?, stopped_by = ?, stopped_why = ? WHERE name = ?`,
+		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, a.Sandbox, blob(a.ListDigest), micros(a.LastSeen), micros(a.SiteStop.At), a.SiteStop.By, a.SiteStop.Why, a.Name)
 }
 
 // blob makes no octets an empty blob: the driver writes nil as NULL.

@@ -951,7 +951,11 @@ type Hello struct {
 	EvidenceKey string `protobuf:"bytes,14,opt,name=evidence_key,json=evidenceKey,proto3" json:"evidence_key,omitempty"`
 	// Oldest record that is still in the journal. What came before was acknowledged and trimmed: a controller that has not
 	// stored it opens no session.
-	JournalFirst  uint64 `protobuf:"varint,15,opt,name=journal_first,json=journalFirst,proto3" json:"journal_first,omitempty"`
+	JournalFirst uint64 `protobuf:"varint,15,opt,name=journal_first,json=journalFirst,proto3" json:"journal_first,omitempty"`
+	// Since when a person at the site has stopped this agent; unset when nobody has.
+	StoppedAtSite *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=stopped_at_site,json=stoppedAtSite,proto3" json:"stopped_at_site,omitempty"`
+	// Their reason, with stopped_at_site.
+	StoppedWhy    string `protobuf:"bytes,17,opt,name=stopped_why,json=stoppedWhy,proto3" json:"stopped_why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1089,6 +1093,20 @@ func (x *Hello) GetJournalFirst() uint64 {
 		return x.JournalFirst
 	}
 	return 0
+}
+
+func (x *Hello) GetStoppedAtSite() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StoppedAtSite
+	}
+	return nil
+}
+
+func (x *Hello) GetStoppedWhy() string {
+	if x != nil {
+		return x.StoppedWhy
+	}
+	return ""
 }
 
 // TaskState is how far a task came, by the journal.
@@ -2669,7 +2687,7 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\x05ready\x18\t \x01(\v2\x18.primum.control.v1.ReadyH\x00R\x05ready\x12<\n" +
 	"\tclearance\x18\n" +
 	" \x01(\v2\x1c.primum.control.v1.ClearanceH\x00R\tclearanceB\x06\n" +
-	"\x04kind\"\xbf\x05\n" +
+	"\x04kind\"\xa4\x06\n" +
 	"\x05Hello\x12#\n" +
 	"\ragent_version\x18\x01 \x01(\tR\fagentVersion\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x1d\n" +
@@ -2691,7 +2709,10 @@ const file_control_v1_control_proto_rawDesc = "" +
 	"\x0elist_timestamp\x18\f \x01(\x04R\rlistTimestamp\x12:\n" +
 	"\asandbox\x18\r \x01(\x0e2 .primum.control.v1.Hello.SandboxR\asandbox\x12!\n" +
 	"\fevidence_key\x18\x0e \x01(\tR\vevidenceKey\x12#\n" +
-	"\rjournal_first\x18\x0f \x01(\x04R\fjournalFirst\"\\\n" +
+	"\rjournal_first\x18\x0f \x01(\x04R\fjournalFirst\x12B\n" +
+	"\x0fstopped_at_site\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\rstoppedAtSite\x12\x1f\n" +
+	"\vstopped_why\x18\x11 \x01(\tR\n" +
+	"stoppedWhy\"\\\n" +
 	"\aSandbox\x12\x17\n" +
 	"\x13SANDBOX_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fSANDBOX_NONE\x10\x01\x12\x14\n" +
@@ -2905,31 +2926,32 @@ var file_control_v1_control_proto_depIdxs = []int32{
 	12, // 21: primum.control.v1.Hello.plugins:type_name -> primum.control.v1.PluginInfo
 	35, // 22: primum.control.v1.Hello.agent_time:type_name -> google.protobuf.Timestamp
 	0,  // 23: primum.control.v1.Hello.sandbox:type_name -> primum.control.v1.Hello.Sandbox
-	1,  // 24: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
-	35, // 25: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	35, // 26: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
-	35, // 27: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
-	2,  // 28: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
-	19, // 29: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
-	20, // 30: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
-	20, // 31: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
-	31, // 32: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
-	29, // 33: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
-	3,  // 34: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
-	4,  // 35: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
-	4,  // 36: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
-	20, // 37: primum.control.v1.Clearance.signature:type_name -> primum.control.v1.Signature
-	5,  // 38: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
-	6,  // 39: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
-	8,  // 40: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
-	7,  // 41: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
-	7,  // 42: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
-	9,  // 43: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
-	41, // [41:44] is the sub-list for method output_type
-	38, // [38:41] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	35, // 24: primum.control.v1.Hello.stopped_at_site:type_name -> google.protobuf.Timestamp
+	1,  // 25: primum.control.v1.TaskState.state:type_name -> primum.control.v1.TaskState.State
+	35, // 26: primum.control.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	35, // 27: primum.control.v1.Beat.agent_time:type_name -> google.protobuf.Timestamp
+	35, // 28: primum.control.v1.Lease.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 29: primum.control.v1.Paper.kind:type_name -> primum.control.v1.Paper.Kind
+	19, // 30: primum.control.v1.Paper.approval:type_name -> primum.control.v1.Approval
+	20, // 31: primum.control.v1.Approval.plan_signatures:type_name -> primum.control.v1.Signature
+	20, // 32: primum.control.v1.Approval.standing_signatures:type_name -> primum.control.v1.Signature
+	31, // 33: primum.control.v1.WorkOrder.secrets:type_name -> primum.control.v1.Secret
+	29, // 34: primum.control.v1.HoldState.holds:type_name -> primum.control.v1.HoldScope
+	3,  // 35: primum.control.v1.HoldScope.kind:type_name -> primum.control.v1.HoldScope.Kind
+	4,  // 36: primum.control.v1.Secret.kind:type_name -> primum.control.v1.Secret.Kind
+	4,  // 37: primum.control.v1.SecretAck.kind:type_name -> primum.control.v1.Secret.Kind
+	20, // 38: primum.control.v1.Clearance.signature:type_name -> primum.control.v1.Signature
+	5,  // 39: primum.control.v1.EnrollmentService.Enroll:input_type -> primum.control.v1.EnrollRequest
+	6,  // 40: primum.control.v1.EnrollmentService.Renew:input_type -> primum.control.v1.RenewRequest
+	8,  // 41: primum.control.v1.AgentService.Connect:input_type -> primum.control.v1.AgentMessage
+	7,  // 42: primum.control.v1.EnrollmentService.Enroll:output_type -> primum.control.v1.EnrollResponse
+	7,  // 43: primum.control.v1.EnrollmentService.Renew:output_type -> primum.control.v1.EnrollResponse
+	9,  // 44: primum.control.v1.AgentService.Connect:output_type -> primum.control.v1.ControllerMessage
+	42, // [42:45] is the sub-list for method output_type
+	39, // [39:42] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_control_v1_control_proto_init() }
