@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,12 +236,14 @@ func (a *Agent) converse(ticket *guard.Ticket, sealed *secret.Sealed, seat *plug
 		seat.Release()
 		return evidence.Result{State: evidence.Refused, Reason: list.NotDecided, Detail: err.Error()}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), ticket.Limits().Cap)
+	within, stop := context.WithTimeout(context.Background(), ticket.Limits().Cap)
+	defer stop()
+	ctx, cancel := context.WithCancelCause(within)
 	watched := make(chan delay, 1)
 	go func() { watched <- breakOff(ctx, cancel, ticket) }()
 	claim, err := seat.Run(ctx, told(question(t.Query(), conv.Nonce())), &bridge{conv})
 	conv.Close()
-	cancel()
+	cancel(nil)
 	result := alive(ownDelay(outcome(t, conv.Summary(), claim, err), conv.Summary(), <-watched), conv.Summary().Refused, ticket.Before(), time.Now())
 	if ticket.First() {
 		result = a.introduced(ticket, result)
@@ -263,9 +267,10 @@ const (
 // whatever it waits for: the device or the probe. The grace lets a reply that is on its way come, and an
 // association be released (DESIGN 6.7, H-035). It returns by how much it came late to one of its looks at most: for that
 // long the machine kept the agent from running.
-func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Ticket) (late delay) {
+func breakOff(ctx context.Context, cancel context.CancelCauseFunc, ticket *guard.Ticket) (late delay) {
 	look := time.NewTicker(stopLook)
 	defer look.Stop()
+	var why *list.Refusal
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -273,7 +278,7 @@ func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Tick
 		case <-look.C:
 			late = late.or(last)
 			last = time.Now()
-			if ticket.Leave(last) == nil {
+			if why = ticket.Leave(last); why == nil {
 				continue
 			}
 		}
@@ -282,7 +287,7 @@ func breakOff(ctx context.Context, cancel context.CancelFunc, ticket *guard.Tick
 		select {
 		case <-ctx.Done():
 		case <-grace.C:
-			cancel()
+			cancel(errors.New(strings.TrimSpace(string(why.Reason) + " " + why.Detail)))
 		}
 		return late
 	}

@@ -122,7 +122,7 @@ func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
 	case g.mem.Site.Stopped:
-		return list.Refuse(list.Held, "stopped at the site: "+g.mem.Site.Why)
+		return list.Refuse(list.Held, "stopped at the site: "+g.mem.Site.Why+" (primum-agent resume there ends it)")
 	case !g.holdsKnown || g.lease.Until <= g.boot():
 		return list.Refuse(list.NoLease, "")
 	case g.lease.HoldVersion > g.mem.HoldVersion, begins && g.lease.HoldVersion < g.mem.HoldVersion:

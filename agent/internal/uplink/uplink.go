@@ -67,6 +67,10 @@ var ErrReset = errors.New("the controller asks for a new journal")
 // is asked (CONTROL-PLANE 4.7).
 var ErrLost = errors.New("the controller has lost records of this agent")
 
+// settled is how long a session lasts that shows that the controller can be reached: a middle that ends it afterwards does not keep the
+// agent away for longer and longer.
+const settled = 10 * time.Second
+
 // Run connects until ctx ends, or the controller asks for a reset (ErrReset).
 func Run(ctx context.Context, cfg Config, local Local) error {
 	wait := time.Second
@@ -80,7 +84,7 @@ func Run(ctx context.Context, cfg Config, local Local) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if cfg.Boot()-began > time.Minute {
+		if cfg.Boot()-began > settled {
 			wait = time.Second
 		}
 		cfg.Log.Warn("session with the controller ended", "error", err)

@@ -206,11 +206,15 @@ func (c *explainCommand) Run(e *env) error {
 			for _, why := range x.GetNotNow() {
 				e.say("  not now: %s", why)
 			}
-			e.say("  %s %s", x.GetWhat(), x.GetWhy())
+			if !x.GetAllowed() || len(x.GetNotNow()) == 0 {
+				e.say("  %s %s", x.GetWhat(), x.GetWhy())
+			}
 			if x.GetDetail() != "" {
 				e.say("  In particular: %s", x.GetDetail())
 			}
-			e.say("  %s", x.GetDo())
+			if !x.GetAllowed() || len(x.GetNotNow()) == 0 {
+				e.say("  %s", x.GetDo())
+			}
 			for _, id := range x.GetStatements() {
 				e.say("  statement: %s", id)
 			}

@@ -31,7 +31,7 @@ func timeOf(text string) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, input("%q is not a time such as 2026-11-24T02:00 or 2026-11-24T02:00:00Z", text)
+	return time.Time{}, input("%q is not a time such as 2026-11-24, 2026-11-24T02:00 or 2026-11-24T02:00:00Z", text)
 }
 
 // Run tells what was sent to a device, or that nothing was.
@@ -63,21 +63,12 @@ func (c *touchedCommand) Run(e *env) error {
 	return e.show(r, func() { e.touched(r) })
 }
 
-// mayHaveSent reports whether records of a kind say that something may have gone to a device.
-func mayHaveSent(kind string) bool {
-	return kind == string(evidence.Started) || kind == string(evidence.Sent) || kind == string(evidence.Got)
-}
-
 func (e *env) touched(r *adminv1.Touched) {
 	if len(r.GetAlso()) > 0 {
 		e.say("The inventory has the same device as %s too.", strings.Join(r.GetAlso(), " "))
 	}
 	e.around("Before", r.GetBefore())
-	sent := 0
 	for _, t := range r.GetRecords() {
-		if mayHaveSent(t.GetKind()) {
-			sent++
-		}
 		e.say("%s  %s record %d  %s", when(t.GetAt()), short(t.GetAgent()), t.GetSeq(), recordWords(t))
 	}
 	e.around("After", r.GetAfter())
@@ -87,6 +78,9 @@ func (e *env) touched(r *adminv1.Touched) {
 			by += " in " + l.GetStanding()
 		}
 		e.say("Permit %s: %s, asked for by %s, %s.", l.GetPermit(), l.GetPlan(), l.GetCaller(), by)
+	}
+	for _, u := range r.GetUnsure() {
+		e.say("%s, %s: given to %s at %s, approved until %s; no record tells its end. %s", short(u.GetTask()), u.GetState(), short(u.GetAgent()), when(u.GetGiven()), when(u.GetCloses()), u.GetDetail())
 	}
 	shown := true
 	for _, j := range r.GetJournals() {
@@ -107,8 +101,10 @@ func (e *env) touched(r *adminv1.Touched) {
 	switch {
 	case r.GetMore():
 		e.say("There are more records than these; ask for a shorter time.")
-	case sent > 0:
-		e.say("Something was sent, as above.")
+	case r.GetSent():
+		e.say("Something was sent, or may have been, as above.")
+	case len(r.GetUnsure()) > 0:
+		e.say("No record says that anything was sent to it in this time. It may have been: see the questions above whose end is not known.")
 	case shown:
 		e.say("Nothing was sent to it in this time. The records named above are all there are; primum evidence export and verify show it.")
 	default:

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 	adminv1 "primum/proto/admin/v1"
 	"primum/safetylists/evidence"
 )
+
+// longest is more than a conversation lasts, from its first record to its last (limits.go: 30 s, and what the disk takes).
+const longest = 2 * time.Minute
 
 // mostTouched bounds the records of one answer.
 const mostTouched = 1000
@@ -28,7 +32,7 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 	if out.Also, err = s.Store.Twins(ctx, tag); err != nil {
 		return nil, s.failed(err, "device "+tag)
 	}
-	var found, before, after []store.Touch
+	var found, before, after, near []store.Touch
 	for _, name := range append([]string{tag}, out.Also...) {
 		part, err := s.Store.Touches(ctx, name, from, to, mostTouched+1)
 		if err != nil {
@@ -39,6 +43,21 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 			return nil, s.failed(err, "record of "+name)
 		}
 		found, before, after = append(found, part...), append(before, earlier...), append(after, later...)
+		for _, edge := range [][2]time.Time{{from.Add(-longest), from}, {to, to.Add(longest)}} {
+			part, err := s.Store.Touches(ctx, name, edge[0], edge[1], mostTouched)
+			if err != nil {
+				return nil, s.failed(err, "record of "+name)
+			}
+			near = append(near, part...)
+		}
+		unsure, err := s.Store.UnsureTasks(ctx, name, from, to)
+		if err != nil {
+			return nil, s.failed(err, "questions to "+name)
+		}
+		for _, u := range unsure {
+			out.Unsure = append(out.Unsure, &adminv1.UnsureTask{Task: fmt.Sprintf("runs/%s/tasks/%d", u.Run, u.Item), Agent: "agents/" + u.Agent, Question: u.Question,
+				State: u.State, Detail: u.Detail, Given: stamp(u.Given), Closes: stamp(u.Closes)})
+		}
 	}
 	if len(found)+len(before)+len(after) == 0 {
 		// a tag that is mistyped must not get the answer that nothing was sent to it
@@ -47,6 +66,9 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 		}
 	}
 	byTime := func(a, b store.Touch) int { return a.At.Compare(b.At) }
+	var begun []store.Touch
+	begun, out.Sent = conversations(found, near, from)
+	found = append(found, begun...)
 	all := found
 	slices.SortStableFunc(found, byTime)
 	if len(found) > mostTouched {
@@ -68,6 +90,55 @@ func (s *evidenceService) GetTouched(ctx context.Context, r *adminv1.GetTouchedR
 		return nil, s.failed(err, "journals")
 	}
 	return out, nil
+}
+
+// conversations returns the first records of those that were under way when a time began, which lies between what was found in it and what
+// is near, and whether any in the time has sent something, or may have: its end says so, or is not known.
+func conversations(found, near []store.Touch, from time.Time) (begun []store.Touch, sent bool) {
+	type talk struct {
+		started, message bool // in the time, or under way at its beginning
+		first            *store.Touch
+		end              *evidence.Result
+		over             time.Time
+	}
+	talks := map[string]*talk{}
+	take := func(t store.Touch, within bool) {
+		r, _, err := evidence.Decode(t.Raw)
+		if err != nil {
+			sent = sent || within // it may tell of anything
+			return
+		}
+		x := talks[r.Permit]
+		if x == nil {
+			x = &talk{}
+			talks[r.Permit] = x
+		}
+		switch r.Kind {
+		case evidence.Started:
+			x.started = x.started || within
+			if !within && t.At.Before(from) {
+				x.first = &t
+			}
+		case evidence.Sent, evidence.Got:
+			x.message = x.message || within
+		case evidence.Outcome:
+			x.end, x.over = r.Result, t.At
+		}
+	}
+	for _, t := range found {
+		take(t, true)
+	}
+	for _, t := range near {
+		take(t, false)
+	}
+	for _, x := range talks {
+		if x.first != nil && (x.end == nil || !x.over.Before(from)) {
+			begun = append(begun, *x.first)
+			x.started = true
+		}
+		sent = sent || x.message || x.started && (x.end == nil || x.end.Touched())
+	}
+	return begun, sent
 }
 
 func touchRecord(t store.Touch) *adminv1.TouchRecord {

@@ -46,6 +46,26 @@ func (s *Store) OutcomesAround(ctx context.Context, device string, from, to time
 	return before, after, nil
 }
 
+// Unsure is a question that was given to an agent, and whose end no record tells.
+type Unsure struct {
+	Run, Agent, Question, State, Detail string
+	Item                                int
+	Given, Closes                       time.Time
+}
+
+// UnsureTasks returns those of a device that may have been asked in [from, to).
+func (s *Store) UnsureTasks(ctx context.Context, device string, from, to time.Time) ([]Unsure, error) {
+	out, err := all(ctx, s.r, func(scan func(...any) error) (u Unsure, err error) {
+		err = scan(&u.Run, &u.Agent, &u.Question, &u.State, &u.Detail, &u.Item, timeColumn{&u.Given}, timeColumn{&u.Closes})
+		return u, err
+	}, `SELECT t.run, r.agent, t.question, t.state, t.detail, t.item, t.dispatched, r.closes FROM task t JOIN run r ON r.name = t.run
+		WHERE t.device = ? AND t.state IN ('UNKNOWN', 'DISPATCHED') AND t.asked = 0 AND t.dispatched < ? AND r.closes > ? ORDER BY t.dispatched, t.run, t.item`, device, micros(to), micros(from))
+	if err != nil {
+		return nil, fmt.Errorf("look up unsure questions of device %s: %w", device, err)
+	}
+	return out, nil
+}
+
 // Journal is one journal of an agent with its newest checked head, if it has one.
 type Journal struct {
 	Agent       string

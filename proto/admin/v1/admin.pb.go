@@ -77,7 +77,7 @@ func (x SetSecretRequest_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SetSecretRequest_Kind.Descriptor instead.
 func (SetSecretRequest_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74, 0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75, 0}
 }
 
 type GetTouchedRequest struct {
@@ -158,7 +158,12 @@ type Touched struct {
 	// By whose word the questions of the time were asked.
 	Leaves []*Leave `protobuf:"bytes,7,rep,name=leaves,proto3" json:"leaves,omitempty"`
 	// Every journal that has records of the time or should have.
-	Journals      []*JournalCover `protobuf:"bytes,8,rep,name=journals,proto3" json:"journals,omitempty"`
+	Journals []*JournalCover `protobuf:"bytes,8,rep,name=journals,proto3" json:"journals,omitempty"`
+	// The records say that something was sent in the time, or may have been: a question was begun whose end says so, or is not known. A
+	// question that was under way when the time began counts; its first record is among the records.
+	Sent bool `protobuf:"varint,9,opt,name=sent,proto3" json:"sent,omitempty"`
+	// Questions that were given to an agent and of which no record has come that tells their end. They may have been sent.
+	Unsure        []*UnsureTask `protobuf:"bytes,10,rep,name=unsure,proto3" json:"unsure,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -249,6 +254,117 @@ func (x *Touched) GetJournals() []*JournalCover {
 	return nil
 }
 
+func (x *Touched) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
+}
+
+func (x *Touched) GetUnsure() []*UnsureTask {
+	if x != nil {
+		return x.Unsure
+	}
+	return nil
+}
+
+// UnsureTask is a question that may have been sent.
+type UnsureTask struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "runs/.../tasks/...".
+	Task string `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	// "agents/...".
+	Agent    string `protobuf:"bytes,2,opt,name=agent,proto3" json:"agent,omitempty"`
+	Question string `protobuf:"bytes,3,opt,name=question,proto3" json:"question,omitempty"`
+	// UNKNOWN, or DISPATCHED.
+	State  string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// When it was given to the agent, and the end of its approved time.
+	Given         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=given,proto3" json:"given,omitempty"`
+	Closes        *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=closes,proto3" json:"closes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnsureTask) Reset() {
+	*x = UnsureTask{}
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnsureTask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnsureTask) ProtoMessage() {}
+
+func (x *UnsureTask) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnsureTask.ProtoReflect.Descriptor instead.
+func (*UnsureTask) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UnsureTask) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *UnsureTask) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *UnsureTask) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *UnsureTask) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *UnsureTask) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *UnsureTask) GetGiven() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Given
+	}
+	return nil
+}
+
+func (x *UnsureTask) GetCloses() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
 // TouchRecord is one record that speaks of a device.
 type TouchRecord struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -265,7 +381,7 @@ type TouchRecord struct {
 
 func (x *TouchRecord) Reset() {
 	*x = TouchRecord{}
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +393,7 @@ func (x *TouchRecord) String() string {
 func (*TouchRecord) ProtoMessage() {}
 
 func (x *TouchRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_admin_v1_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +406,7 @@ func (x *TouchRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TouchRecord.ProtoReflect.Descriptor instead.
 func (*TouchRecord) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *TouchRecord) GetAgent() string {
@@ -352,7 +468,7 @@ type Leave struct {
 
 func (x *Leave) Reset() {
 	*x = Leave{}
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -364,7 +480,7 @@ func (x *Leave) String() string {
 func (*Leave) ProtoMessage() {}
 
 func (x *Leave) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_admin_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -377,7 +493,7 @@ func (x *Leave) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leave.ProtoReflect.Descriptor instead.
 func (*Leave) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Leave) GetPermit() string {
@@ -435,7 +551,7 @@ type JournalCover struct {
 
 func (x *JournalCover) Reset() {
 	*x = JournalCover{}
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +563,7 @@ func (x *JournalCover) String() string {
 func (*JournalCover) ProtoMessage() {}
 
 func (x *JournalCover) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +576,7 @@ func (x *JournalCover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalCover.ProtoReflect.Descriptor instead.
 func (*JournalCover) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *JournalCover) GetAgent() string {
@@ -527,7 +643,7 @@ type ListEvidenceRequest struct {
 
 func (x *ListEvidenceRequest) Reset() {
 	*x = ListEvidenceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +655,7 @@ func (x *ListEvidenceRequest) String() string {
 func (*ListEvidenceRequest) ProtoMessage() {}
 
 func (x *ListEvidenceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +668,7 @@ func (x *ListEvidenceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvidenceRequest.ProtoReflect.Descriptor instead.
 func (*ListEvidenceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListEvidenceRequest) GetAgent() string {
@@ -603,7 +719,7 @@ type ListEvidenceResponse struct {
 
 func (x *ListEvidenceResponse) Reset() {
 	*x = ListEvidenceResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -615,7 +731,7 @@ func (x *ListEvidenceResponse) String() string {
 func (*ListEvidenceResponse) ProtoMessage() {}
 
 func (x *ListEvidenceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -628,7 +744,7 @@ func (x *ListEvidenceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEvidenceResponse.ProtoReflect.Descriptor instead.
 func (*ListEvidenceResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListEvidenceResponse) GetIncarnation() []byte {
@@ -693,7 +809,7 @@ type SignedHead struct {
 
 func (x *SignedHead) Reset() {
 	*x = SignedHead{}
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +821,7 @@ func (x *SignedHead) String() string {
 func (*SignedHead) ProtoMessage() {}
 
 func (x *SignedHead) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +834,7 @@ func (x *SignedHead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignedHead.ProtoReflect.Descriptor instead.
 func (*SignedHead) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SignedHead) GetSize() uint64 {
@@ -749,7 +865,7 @@ type ImportAdvisoryRequest struct {
 
 func (x *ImportAdvisoryRequest) Reset() {
 	*x = ImportAdvisoryRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +877,7 @@ func (x *ImportAdvisoryRequest) String() string {
 func (*ImportAdvisoryRequest) ProtoMessage() {}
 
 func (x *ImportAdvisoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +890,7 @@ func (x *ImportAdvisoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAdvisoryRequest.ProtoReflect.Descriptor instead.
 func (*ImportAdvisoryRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ImportAdvisoryRequest) GetFile() string {
@@ -815,7 +931,7 @@ type ImportAdvisoryResponse struct {
 
 func (x *ImportAdvisoryResponse) Reset() {
 	*x = ImportAdvisoryResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +943,7 @@ func (x *ImportAdvisoryResponse) String() string {
 func (*ImportAdvisoryResponse) ProtoMessage() {}
 
 func (x *ImportAdvisoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +956,7 @@ func (x *ImportAdvisoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportAdvisoryResponse.ProtoReflect.Descriptor instead.
 func (*ImportAdvisoryResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportAdvisoryResponse) GetAdvisory() string {
@@ -904,7 +1020,7 @@ type Proposal struct {
 
 func (x *Proposal) Reset() {
 	*x = Proposal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1032,7 @@ func (x *Proposal) String() string {
 func (*Proposal) ProtoMessage() {}
 
 func (x *Proposal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1045,7 @@ func (x *Proposal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
 func (*Proposal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Proposal) GetName() string {
@@ -1026,7 +1142,7 @@ type ListProposalsRequest struct {
 
 func (x *ListProposalsRequest) Reset() {
 	*x = ListProposalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1154,7 @@ func (x *ListProposalsRequest) String() string {
 func (*ListProposalsRequest) ProtoMessage() {}
 
 func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1167,7 @@ func (x *ListProposalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsRequest.ProtoReflect.Descriptor instead.
 func (*ListProposalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProposalsRequest) GetState() string {
@@ -1070,7 +1186,7 @@ type ListProposalsResponse struct {
 
 func (x *ListProposalsResponse) Reset() {
 	*x = ListProposalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1198,7 @@ func (x *ListProposalsResponse) String() string {
 func (*ListProposalsResponse) ProtoMessage() {}
 
 func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1211,7 @@ func (x *ListProposalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProposalsResponse.ProtoReflect.Descriptor instead.
 func (*ListProposalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListProposalsResponse) GetProposals() []*Proposal {
@@ -1119,7 +1235,7 @@ type DecideProposalRequest struct {
 
 func (x *DecideProposalRequest) Reset() {
 	*x = DecideProposalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1247,7 @@ func (x *DecideProposalRequest) String() string {
 func (*DecideProposalRequest) ProtoMessage() {}
 
 func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1260,7 @@ func (x *DecideProposalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecideProposalRequest.ProtoReflect.Descriptor instead.
 func (*DecideProposalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DecideProposalRequest) GetName() string {
@@ -1180,7 +1296,7 @@ type ImportDisclosureRequest struct {
 
 func (x *ImportDisclosureRequest) Reset() {
 	*x = ImportDisclosureRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1192,7 +1308,7 @@ func (x *ImportDisclosureRequest) String() string {
 func (*ImportDisclosureRequest) ProtoMessage() {}
 
 func (x *ImportDisclosureRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[14]
+	mi := &file_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1205,7 +1321,7 @@ func (x *ImportDisclosureRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDisclosureRequest.ProtoReflect.Descriptor instead.
 func (*ImportDisclosureRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ImportDisclosureRequest) GetFile() string {
@@ -1241,7 +1357,7 @@ type Disclosure struct {
 
 func (x *Disclosure) Reset() {
 	*x = Disclosure{}
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1369,7 @@ func (x *Disclosure) String() string {
 func (*Disclosure) ProtoMessage() {}
 
 func (x *Disclosure) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[15]
+	mi := &file_admin_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1382,7 @@ func (x *Disclosure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disclosure.ProtoReflect.Descriptor instead.
 func (*Disclosure) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Disclosure) GetManufacturer() string {
@@ -1383,7 +1499,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1511,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[16]
+	mi := &file_admin_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1524,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Device) GetName() string {
@@ -1709,7 +1825,7 @@ type Moved struct {
 
 func (x *Moved) Reset() {
 	*x = Moved{}
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +1837,7 @@ func (x *Moved) String() string {
 func (*Moved) ProtoMessage() {}
 
 func (x *Moved) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[17]
+	mi := &file_admin_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +1850,7 @@ func (x *Moved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Moved.ProtoReflect.Descriptor instead.
 func (*Moved) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Moved) GetFrom() string {
@@ -1793,7 +1909,7 @@ type Distress struct {
 
 func (x *Distress) Reset() {
 	*x = Distress{}
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +1921,7 @@ func (x *Distress) String() string {
 func (*Distress) ProtoMessage() {}
 
 func (x *Distress) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[18]
+	mi := &file_admin_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +1934,7 @@ func (x *Distress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distress.ProtoReflect.Descriptor instead.
 func (*Distress) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Distress) GetRun() string {
@@ -1893,7 +2009,7 @@ type ConfirmOutOfUseRequest struct {
 
 func (x *ConfirmOutOfUseRequest) Reset() {
 	*x = ConfirmOutOfUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +2021,7 @@ func (x *ConfirmOutOfUseRequest) String() string {
 func (*ConfirmOutOfUseRequest) ProtoMessage() {}
 
 func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[19]
+	mi := &file_admin_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2034,7 @@ func (x *ConfirmOutOfUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmOutOfUseRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmOutOfUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ConfirmOutOfUseRequest) GetName() string {
@@ -1961,7 +2077,7 @@ type ReportInUseRequest struct {
 
 func (x *ReportInUseRequest) Reset() {
 	*x = ReportInUseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2089,7 @@ func (x *ReportInUseRequest) String() string {
 func (*ReportInUseRequest) ProtoMessage() {}
 
 func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[20]
+	mi := &file_admin_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2102,7 @@ func (x *ReportInUseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportInUseRequest.ProtoReflect.Descriptor instead.
 func (*ReportInUseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReportInUseRequest) GetName() string {
@@ -2016,7 +2132,7 @@ type ClearDeviceRequest struct {
 
 func (x *ClearDeviceRequest) Reset() {
 	*x = ClearDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2028,7 +2144,7 @@ func (x *ClearDeviceRequest) String() string {
 func (*ClearDeviceRequest) ProtoMessage() {}
 
 func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[21]
+	mi := &file_admin_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2041,7 +2157,7 @@ func (x *ClearDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearDeviceRequest.ProtoReflect.Descriptor instead.
 func (*ClearDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ClearDeviceRequest) GetDocument() []byte {
@@ -2079,7 +2195,7 @@ type Fact struct {
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2207,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[22]
+	mi := &file_admin_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2220,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Fact) GetField() string {
@@ -2149,7 +2265,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2161,7 +2277,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[23]
+	mi := &file_admin_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2174,7 +2290,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImportDevicesRequest) GetCsv() []byte {
@@ -2211,7 +2327,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2223,7 +2339,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[24]
+	mi := &file_admin_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2236,7 +2352,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImportDevicesResponse) GetCreated() uint32 {
@@ -2280,7 +2396,7 @@ type RowProblem struct {
 
 func (x *RowProblem) Reset() {
 	*x = RowProblem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2408,7 @@ func (x *RowProblem) String() string {
 func (*RowProblem) ProtoMessage() {}
 
 func (x *RowProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[25]
+	mi := &file_admin_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2421,7 @@ func (x *RowProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RowProblem.ProtoReflect.Descriptor instead.
 func (*RowProblem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RowProblem) GetRow() uint32 {
@@ -2340,7 +2456,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2352,7 +2468,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[26]
+	mi := &file_admin_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2365,7 +2481,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListDevicesRequest) GetPageSize() uint32 {
@@ -2392,7 +2508,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2404,7 +2520,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[27]
+	mi := &file_admin_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2417,7 +2533,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -2444,7 +2560,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2572,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[28]
+	mi := &file_admin_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2585,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetDeviceRequest) GetName() string {
@@ -2495,7 +2611,7 @@ type ExplainQuestionRequest struct {
 
 func (x *ExplainQuestionRequest) Reset() {
 	*x = ExplainQuestionRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2623,7 @@ func (x *ExplainQuestionRequest) String() string {
 func (*ExplainQuestionRequest) ProtoMessage() {}
 
 func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[29]
+	mi := &file_admin_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2636,7 @@ func (x *ExplainQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExplainQuestionRequest) GetDevice() string {
@@ -2560,7 +2676,7 @@ type ExplainQuestionResponse struct {
 
 func (x *ExplainQuestionResponse) Reset() {
 	*x = ExplainQuestionResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2688,7 @@ func (x *ExplainQuestionResponse) String() string {
 func (*ExplainQuestionResponse) ProtoMessage() {}
 
 func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[30]
+	mi := &file_admin_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2701,7 @@ func (x *ExplainQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainQuestionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ExplainQuestionResponse) GetExplanations() []*Explanation {
@@ -2621,7 +2737,7 @@ type Explanation struct {
 
 func (x *Explanation) Reset() {
 	*x = Explanation{}
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2633,7 +2749,7 @@ func (x *Explanation) String() string {
 func (*Explanation) ProtoMessage() {}
 
 func (x *Explanation) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[31]
+	mi := &file_admin_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2646,7 +2762,7 @@ func (x *Explanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explanation.ProtoReflect.Descriptor instead.
 func (*Explanation) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Explanation) GetQuestion() string {
@@ -2756,7 +2872,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2884,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[32]
+	mi := &file_admin_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2897,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Window) GetName() string {
@@ -2844,7 +2960,7 @@ type CreateWindowRequest struct {
 
 func (x *CreateWindowRequest) Reset() {
 	*x = CreateWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2856,7 +2972,7 @@ func (x *CreateWindowRequest) String() string {
 func (*CreateWindowRequest) ProtoMessage() {}
 
 func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[33]
+	mi := &file_admin_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2869,7 +2985,7 @@ func (x *CreateWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateWindowRequest.ProtoReflect.Descriptor instead.
 func (*CreateWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateWindowRequest) GetWindow() *Window {
@@ -2896,7 +3012,7 @@ type ListWindowsRequest struct {
 
 func (x *ListWindowsRequest) Reset() {
 	*x = ListWindowsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3024,7 @@ func (x *ListWindowsRequest) String() string {
 func (*ListWindowsRequest) ProtoMessage() {}
 
 func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[34]
+	mi := &file_admin_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3037,7 @@ func (x *ListWindowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsRequest.ProtoReflect.Descriptor instead.
 func (*ListWindowsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListWindowsRequest) GetPageSize() uint32 {
@@ -2948,7 +3064,7 @@ type ListWindowsResponse struct {
 
 func (x *ListWindowsResponse) Reset() {
 	*x = ListWindowsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2960,7 +3076,7 @@ func (x *ListWindowsResponse) String() string {
 func (*ListWindowsResponse) ProtoMessage() {}
 
 func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[35]
+	mi := &file_admin_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2973,7 +3089,7 @@ func (x *ListWindowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListWindowsResponse.ProtoReflect.Descriptor instead.
 func (*ListWindowsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListWindowsResponse) GetWindows() []*Window {
@@ -2999,7 +3115,7 @@ type GetWindowRequest struct {
 
 func (x *GetWindowRequest) Reset() {
 	*x = GetWindowRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3127,7 @@ func (x *GetWindowRequest) String() string {
 func (*GetWindowRequest) ProtoMessage() {}
 
 func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[36]
+	mi := &file_admin_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3140,7 @@ func (x *GetWindowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetWindowRequest.ProtoReflect.Descriptor instead.
 func (*GetWindowRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetWindowRequest) GetName() string {
@@ -3045,7 +3161,7 @@ type CreatePlanRequest struct {
 
 func (x *CreatePlanRequest) Reset() {
 	*x = CreatePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3057,7 +3173,7 @@ func (x *CreatePlanRequest) String() string {
 func (*CreatePlanRequest) ProtoMessage() {}
 
 func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[37]
+	mi := &file_admin_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3070,7 +3186,7 @@ func (x *CreatePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePlanRequest.ProtoReflect.Descriptor instead.
 func (*CreatePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CreatePlanRequest) GetWindow() string {
@@ -3097,7 +3213,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3225,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[38]
+	mi := &file_admin_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3238,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetPlanRequest) GetName() string {
@@ -3142,7 +3258,7 @@ type ListPlansRequest struct {
 
 func (x *ListPlansRequest) Reset() {
 	*x = ListPlansRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3154,7 +3270,7 @@ func (x *ListPlansRequest) String() string {
 func (*ListPlansRequest) ProtoMessage() {}
 
 func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[39]
+	mi := &file_admin_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3167,7 +3283,7 @@ func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
 func (*ListPlansRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListPlansRequest) GetPageSize() uint32 {
@@ -3195,7 +3311,7 @@ type ListPlansResponse struct {
 
 func (x *ListPlansResponse) Reset() {
 	*x = ListPlansResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3323,7 @@ func (x *ListPlansResponse) String() string {
 func (*ListPlansResponse) ProtoMessage() {}
 
 func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[40]
+	mi := &file_admin_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3336,7 @@ func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
 func (*ListPlansResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{40}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListPlansResponse) GetPlans() []*Plan {
@@ -3270,7 +3386,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3398,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[41]
+	mi := &file_admin_v1_admin_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3411,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{41}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Plan) GetName() string {
@@ -3426,7 +3542,7 @@ type PlanItem struct {
 
 func (x *PlanItem) Reset() {
 	*x = PlanItem{}
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3438,7 +3554,7 @@ func (x *PlanItem) String() string {
 func (*PlanItem) ProtoMessage() {}
 
 func (x *PlanItem) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[42]
+	mi := &file_admin_v1_admin_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3451,7 +3567,7 @@ func (x *PlanItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanItem.ProtoReflect.Descriptor instead.
 func (*PlanItem) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{42}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlanItem) GetDevice() string {
@@ -3514,7 +3630,7 @@ type PlannedMessage struct {
 
 func (x *PlannedMessage) Reset() {
 	*x = PlannedMessage{}
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3526,7 +3642,7 @@ func (x *PlannedMessage) String() string {
 func (*PlannedMessage) ProtoMessage() {}
 
 func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[43]
+	mi := &file_admin_v1_admin_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3539,7 +3655,7 @@ func (x *PlannedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedMessage.ProtoReflect.Descriptor instead.
 func (*PlannedMessage) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{43}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlannedMessage) GetHex() string {
@@ -3575,7 +3691,7 @@ type PlanRefusal struct {
 
 func (x *PlanRefusal) Reset() {
 	*x = PlanRefusal{}
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3587,7 +3703,7 @@ func (x *PlanRefusal) String() string {
 func (*PlanRefusal) ProtoMessage() {}
 
 func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[44]
+	mi := &file_admin_v1_admin_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3600,7 +3716,7 @@ func (x *PlanRefusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRefusal.ProtoReflect.Descriptor instead.
 func (*PlanRefusal) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{44}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanRefusal) GetDevice() string {
@@ -3687,7 +3803,7 @@ type ApprovePlanRequest struct {
 
 func (x *ApprovePlanRequest) Reset() {
 	*x = ApprovePlanRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +3815,7 @@ func (x *ApprovePlanRequest) String() string {
 func (*ApprovePlanRequest) ProtoMessage() {}
 
 func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[45]
+	mi := &file_admin_v1_admin_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +3828,7 @@ func (x *ApprovePlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePlanRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePlanRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{45}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ApprovePlanRequest) GetName() string {
@@ -3754,7 +3870,7 @@ type StandingApproval struct {
 
 func (x *StandingApproval) Reset() {
 	*x = StandingApproval{}
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3766,7 +3882,7 @@ func (x *StandingApproval) String() string {
 func (*StandingApproval) ProtoMessage() {}
 
 func (x *StandingApproval) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[46]
+	mi := &file_admin_v1_admin_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3779,7 +3895,7 @@ func (x *StandingApproval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StandingApproval.ProtoReflect.Descriptor instead.
 func (*StandingApproval) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{46}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *StandingApproval) GetName() string {
@@ -3843,7 +3959,7 @@ type CreateStandingApprovalRequest struct {
 
 func (x *CreateStandingApprovalRequest) Reset() {
 	*x = CreateStandingApprovalRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3855,7 +3971,7 @@ func (x *CreateStandingApprovalRequest) String() string {
 func (*CreateStandingApprovalRequest) ProtoMessage() {}
 
 func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[47]
+	mi := &file_admin_v1_admin_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3868,7 +3984,7 @@ func (x *CreateStandingApprovalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateStandingApprovalRequest.ProtoReflect.Descriptor instead.
 func (*CreateStandingApprovalRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{47}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CreateStandingApprovalRequest) GetDocument() []byte {
@@ -3895,7 +4011,7 @@ type ApprovalSignature struct {
 
 func (x *ApprovalSignature) Reset() {
 	*x = ApprovalSignature{}
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4023,7 @@ func (x *ApprovalSignature) String() string {
 func (*ApprovalSignature) ProtoMessage() {}
 
 func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[48]
+	mi := &file_admin_v1_admin_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4036,7 @@ func (x *ApprovalSignature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovalSignature.ProtoReflect.Descriptor instead.
 func (*ApprovalSignature) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{48}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ApprovalSignature) GetBy() string {
@@ -3947,7 +4063,7 @@ type ListStandingApprovalsRequest struct {
 
 func (x *ListStandingApprovalsRequest) Reset() {
 	*x = ListStandingApprovalsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3959,7 +4075,7 @@ func (x *ListStandingApprovalsRequest) String() string {
 func (*ListStandingApprovalsRequest) ProtoMessage() {}
 
 func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[49]
+	mi := &file_admin_v1_admin_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3972,7 +4088,7 @@ func (x *ListStandingApprovalsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsRequest.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{49}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListStandingApprovalsRequest) GetPageSize() uint32 {
@@ -3999,7 +4115,7 @@ type ListStandingApprovalsResponse struct {
 
 func (x *ListStandingApprovalsResponse) Reset() {
 	*x = ListStandingApprovalsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4127,7 @@ func (x *ListStandingApprovalsResponse) String() string {
 func (*ListStandingApprovalsResponse) ProtoMessage() {}
 
 func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[50]
+	mi := &file_admin_v1_admin_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4140,7 @@ func (x *ListStandingApprovalsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListStandingApprovalsResponse.ProtoReflect.Descriptor instead.
 func (*ListStandingApprovalsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{50}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListStandingApprovalsResponse) GetStandingApprovals() []*StandingApproval {
@@ -4065,7 +4181,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4077,7 +4193,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[51]
+	mi := &file_admin_v1_admin_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4090,7 +4206,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{51}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Run) GetName() string {
@@ -4165,7 +4281,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4293,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[52]
+	mi := &file_admin_v1_admin_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4306,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{52}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetRunRequest) GetName() string {
@@ -4210,7 +4326,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4222,7 +4338,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[53]
+	mi := &file_admin_v1_admin_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4235,7 +4351,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{53}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ListRunsRequest) GetPageSize() uint32 {
@@ -4262,7 +4378,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4274,7 +4390,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[54]
+	mi := &file_admin_v1_admin_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4287,7 +4403,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{54}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ListRunsResponse) GetRuns() []*Run {
@@ -4313,7 +4429,7 @@ type WatchRunRequest struct {
 
 func (x *WatchRunRequest) Reset() {
 	*x = WatchRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4325,7 +4441,7 @@ func (x *WatchRunRequest) String() string {
 func (*WatchRunRequest) ProtoMessage() {}
 
 func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[55]
+	mi := &file_admin_v1_admin_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4338,7 +4454,7 @@ func (x *WatchRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRunRequest.ProtoReflect.Descriptor instead.
 func (*WatchRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{55}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *WatchRunRequest) GetName() string {
@@ -4360,7 +4476,7 @@ type ListTasksRequest struct {
 
 func (x *ListTasksRequest) Reset() {
 	*x = ListTasksRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4372,7 +4488,7 @@ func (x *ListTasksRequest) String() string {
 func (*ListTasksRequest) ProtoMessage() {}
 
 func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[56]
+	mi := &file_admin_v1_admin_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4385,7 +4501,7 @@ func (x *ListTasksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksRequest.ProtoReflect.Descriptor instead.
 func (*ListTasksRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{56}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListTasksRequest) GetRun() string {
@@ -4419,7 +4535,7 @@ type ListTasksResponse struct {
 
 func (x *ListTasksResponse) Reset() {
 	*x = ListTasksResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4431,7 +4547,7 @@ func (x *ListTasksResponse) String() string {
 func (*ListTasksResponse) ProtoMessage() {}
 
 func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[57]
+	mi := &file_admin_v1_admin_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4444,7 +4560,7 @@ func (x *ListTasksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTasksResponse.ProtoReflect.Descriptor instead.
 func (*ListTasksResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{57}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListTasksResponse) GetTasks() []*Task {
@@ -4482,7 +4598,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4494,7 +4610,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[58]
+	mi := &file_admin_v1_admin_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4507,7 +4623,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{58}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Task) GetName() string {
@@ -4599,7 +4715,7 @@ type GetReportRequest struct {
 
 func (x *GetReportRequest) Reset() {
 	*x = GetReportRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4611,7 +4727,7 @@ func (x *GetReportRequest) String() string {
 func (*GetReportRequest) ProtoMessage() {}
 
 func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[59]
+	mi := &file_admin_v1_admin_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4624,7 +4740,7 @@ func (x *GetReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReportRequest.ProtoReflect.Descriptor instead.
 func (*GetReportRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{59}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetReportRequest) GetRun() string {
@@ -4651,7 +4767,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4663,7 +4779,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[60]
+	mi := &file_admin_v1_admin_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4676,7 +4792,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{60}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Report) GetContent() string {
@@ -4704,7 +4820,7 @@ type CancelRunRequest struct {
 
 func (x *CancelRunRequest) Reset() {
 	*x = CancelRunRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4716,7 +4832,7 @@ func (x *CancelRunRequest) String() string {
 func (*CancelRunRequest) ProtoMessage() {}
 
 func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[61]
+	mi := &file_admin_v1_admin_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4729,7 +4845,7 @@ func (x *CancelRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelRunRequest.ProtoReflect.Descriptor instead.
 func (*CancelRunRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{61}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *CancelRunRequest) GetName() string {
@@ -4760,7 +4876,7 @@ type ProbeRequest struct {
 
 func (x *ProbeRequest) Reset() {
 	*x = ProbeRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4772,7 +4888,7 @@ func (x *ProbeRequest) String() string {
 func (*ProbeRequest) ProtoMessage() {}
 
 func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[62]
+	mi := &file_admin_v1_admin_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4785,7 +4901,7 @@ func (x *ProbeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeRequest.ProtoReflect.Descriptor instead.
 func (*ProbeRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{62}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ProbeRequest) GetDevice() string {
@@ -4820,7 +4936,7 @@ type ProbeResponse struct {
 
 func (x *ProbeResponse) Reset() {
 	*x = ProbeResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4832,7 +4948,7 @@ func (x *ProbeResponse) String() string {
 func (*ProbeResponse) ProtoMessage() {}
 
 func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[63]
+	mi := &file_admin_v1_admin_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4845,7 +4961,7 @@ func (x *ProbeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeResponse.ProtoReflect.Descriptor instead.
 func (*ProbeResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{63}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ProbeResponse) GetRun() string {
@@ -4877,7 +4993,7 @@ type PlaceHoldRequest struct {
 
 func (x *PlaceHoldRequest) Reset() {
 	*x = PlaceHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +5005,7 @@ func (x *PlaceHoldRequest) String() string {
 func (*PlaceHoldRequest) ProtoMessage() {}
 
 func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[64]
+	mi := &file_admin_v1_admin_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +5018,7 @@ func (x *PlaceHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceHoldRequest.ProtoReflect.Descriptor instead.
 func (*PlaceHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{64}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PlaceHoldRequest) GetScope() string {
@@ -4957,7 +5073,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4969,7 +5085,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[65]
+	mi := &file_admin_v1_admin_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4982,7 +5098,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{65}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Hold) GetName() string {
@@ -5081,7 +5197,7 @@ type ListHoldsRequest struct {
 
 func (x *ListHoldsRequest) Reset() {
 	*x = ListHoldsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5093,7 +5209,7 @@ func (x *ListHoldsRequest) String() string {
 func (*ListHoldsRequest) ProtoMessage() {}
 
 func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[66]
+	mi := &file_admin_v1_admin_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5106,7 +5222,7 @@ func (x *ListHoldsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsRequest.ProtoReflect.Descriptor instead.
 func (*ListHoldsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{66}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListHoldsRequest) GetPageSize() uint32 {
@@ -5140,7 +5256,7 @@ type ListHoldsResponse struct {
 
 func (x *ListHoldsResponse) Reset() {
 	*x = ListHoldsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5152,7 +5268,7 @@ func (x *ListHoldsResponse) String() string {
 func (*ListHoldsResponse) ProtoMessage() {}
 
 func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[67]
+	mi := &file_admin_v1_admin_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5165,7 +5281,7 @@ func (x *ListHoldsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHoldsResponse.ProtoReflect.Descriptor instead.
 func (*ListHoldsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{67}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ListHoldsResponse) GetHolds() []*Hold {
@@ -5194,7 +5310,7 @@ type LiftHoldRequest struct {
 
 func (x *LiftHoldRequest) Reset() {
 	*x = LiftHoldRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5206,7 +5322,7 @@ func (x *LiftHoldRequest) String() string {
 func (*LiftHoldRequest) ProtoMessage() {}
 
 func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[68]
+	mi := &file_admin_v1_admin_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5219,7 +5335,7 @@ func (x *LiftHoldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LiftHoldRequest.ProtoReflect.Descriptor instead.
 func (*LiftHoldRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{68}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LiftHoldRequest) GetName() string {
@@ -5264,7 +5380,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5276,7 +5392,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[69]
+	mi := &file_admin_v1_admin_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5289,7 +5405,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Agent) GetName() string {
@@ -5386,7 +5502,7 @@ type ListAgentsRequest struct {
 
 func (x *ListAgentsRequest) Reset() {
 	*x = ListAgentsRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5398,7 +5514,7 @@ func (x *ListAgentsRequest) String() string {
 func (*ListAgentsRequest) ProtoMessage() {}
 
 func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[70]
+	mi := &file_admin_v1_admin_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5411,7 +5527,7 @@ func (x *ListAgentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsRequest.ProtoReflect.Descriptor instead.
 func (*ListAgentsRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *ListAgentsRequest) GetPageSize() uint32 {
@@ -5438,7 +5554,7 @@ type ListAgentsResponse struct {
 
 func (x *ListAgentsResponse) Reset() {
 	*x = ListAgentsResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5450,7 +5566,7 @@ func (x *ListAgentsResponse) String() string {
 func (*ListAgentsResponse) ProtoMessage() {}
 
 func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[71]
+	mi := &file_admin_v1_admin_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5463,7 +5579,7 @@ func (x *ListAgentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAgentsResponse.ProtoReflect.Descriptor instead.
 func (*ListAgentsResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{71}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListAgentsResponse) GetAgents() []*Agent {
@@ -5490,7 +5606,7 @@ type CreateEnrollmentTokenRequest struct {
 
 func (x *CreateEnrollmentTokenRequest) Reset() {
 	*x = CreateEnrollmentTokenRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5502,7 +5618,7 @@ func (x *CreateEnrollmentTokenRequest) String() string {
 func (*CreateEnrollmentTokenRequest) ProtoMessage() {}
 
 func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[72]
+	mi := &file_admin_v1_admin_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5515,7 +5631,7 @@ func (x *CreateEnrollmentTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEnrollmentTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateEnrollmentTokenRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{72}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *CreateEnrollmentTokenRequest) GetAgent() string {
@@ -5537,7 +5653,7 @@ type EnrollmentToken struct {
 
 func (x *EnrollmentToken) Reset() {
 	*x = EnrollmentToken{}
-	mi := &file_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5549,7 +5665,7 @@ func (x *EnrollmentToken) String() string {
 func (*EnrollmentToken) ProtoMessage() {}
 
 func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[73]
+	mi := &file_admin_v1_admin_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5562,7 +5678,7 @@ func (x *EnrollmentToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollmentToken.ProtoReflect.Descriptor instead.
 func (*EnrollmentToken) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{73}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *EnrollmentToken) GetToken() string {
@@ -5602,7 +5718,7 @@ type SetSecretRequest struct {
 
 func (x *SetSecretRequest) Reset() {
 	*x = SetSecretRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5614,7 +5730,7 @@ func (x *SetSecretRequest) String() string {
 func (*SetSecretRequest) ProtoMessage() {}
 
 func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[74]
+	mi := &file_admin_v1_admin_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5627,7 +5743,7 @@ func (x *SetSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretRequest.ProtoReflect.Descriptor instead.
 func (*SetSecretRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{74}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SetSecretRequest) GetAgent() string {
@@ -5667,7 +5783,7 @@ type SetSecretResponse struct {
 
 func (x *SetSecretResponse) Reset() {
 	*x = SetSecretResponse{}
-	mi := &file_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5679,7 +5795,7 @@ func (x *SetSecretResponse) String() string {
 func (*SetSecretResponse) ProtoMessage() {}
 
 func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[75]
+	mi := &file_admin_v1_admin_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5692,7 +5808,7 @@ func (x *SetSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetSecretResponse.ProtoReflect.Descriptor instead.
 func (*SetSecretResponse) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{75}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *SetSecretResponse) GetVersion() uint64 {
@@ -5712,7 +5828,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5724,7 +5840,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[76]
+	mi := &file_admin_v1_admin_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5737,7 +5853,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{76}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *PublishReleaseRequest) GetBundle() []byte {
@@ -5755,7 +5871,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_admin_v1_admin_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5767,7 +5883,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[77]
+	mi := &file_admin_v1_admin_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5780,7 +5896,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{77}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{78}
 }
 
 // ListRelease is the safety list in force.
@@ -5798,7 +5914,7 @@ type ListRelease struct {
 
 func (x *ListRelease) Reset() {
 	*x = ListRelease{}
-	mi := &file_admin_v1_admin_proto_msgTypes[78]
+	mi := &file_admin_v1_admin_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5810,7 +5926,7 @@ func (x *ListRelease) String() string {
 func (*ListRelease) ProtoMessage() {}
 
 func (x *ListRelease) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[78]
+	mi := &file_admin_v1_admin_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5823,7 +5939,7 @@ func (x *ListRelease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRelease.ProtoReflect.Descriptor instead.
 func (*ListRelease) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{78}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ListRelease) GetNumber() uint64 {
@@ -5881,7 +5997,7 @@ type Agent_SiteStop struct {
 
 func (x *Agent_SiteStop) Reset() {
 	*x = Agent_SiteStop{}
-	mi := &file_admin_v1_admin_proto_msgTypes[80]
+	mi := &file_admin_v1_admin_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5893,7 +6009,7 @@ func (x *Agent_SiteStop) String() string {
 func (*Agent_SiteStop) ProtoMessage() {}
 
 func (x *Agent_SiteStop) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_admin_proto_msgTypes[80]
+	mi := &file_admin_v1_admin_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5906,7 +6022,7 @@ func (x *Agent_SiteStop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent_SiteStop.ProtoReflect.Descriptor instead.
 func (*Agent_SiteStop) Descriptor() ([]byte, []int) {
-	return file_admin_v1_admin_proto_rawDescGZIP(), []int{69, 0}
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{70, 0}
 }
 
 func (x *Agent_SiteStop) GetAt() *timestamppb.Timestamp {
@@ -5938,7 +6054,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x11GetTouchedRequest\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12.\n" +
 	"\x04from\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
-	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\xd6\x02\n" +
+	"\x02to\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\x9f\x03\n" +
 	"\aTouched\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x12\n" +
 	"\x04also\x18\x02 \x03(\tR\x04also\x126\n" +
@@ -5947,7 +6063,19 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x06before\x18\x05 \x01(\v2\x1c.primum.admin.v1.TouchRecordR\x06before\x122\n" +
 	"\x05after\x18\x06 \x01(\v2\x1c.primum.admin.v1.TouchRecordR\x05after\x12.\n" +
 	"\x06leaves\x18\a \x03(\v2\x16.primum.admin.v1.LeaveR\x06leaves\x129\n" +
-	"\bjournals\x18\b \x03(\v2\x1d.primum.admin.v1.JournalCoverR\bjournals\"\xa9\x01\n" +
+	"\bjournals\x18\b \x03(\v2\x1d.primum.admin.v1.JournalCoverR\bjournals\x12\x12\n" +
+	"\x04sent\x18\t \x01(\bR\x04sent\x123\n" +
+	"\x06unsure\x18\n" +
+	" \x03(\v2\x1b.primum.admin.v1.UnsureTaskR\x06unsure\"\xe6\x01\n" +
+	"\n" +
+	"UnsureTask\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\tR\x04task\x12\x14\n" +
+	"\x05agent\x18\x02 \x01(\tR\x05agent\x12\x1a\n" +
+	"\bquestion\x18\x03 \x01(\tR\bquestion\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x120\n" +
+	"\x05given\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05given\x122\n" +
+	"\x06closes\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06closes\"\xa9\x01\n" +
 	"\vTouchRecord\x12\x14\n" +
 	"\x05agent\x18\x01 \x01(\tR\x05agent\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x10\n" +
@@ -6495,233 +6623,237 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 82)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(SetSecretRequest_Kind)(0),            // 0: primum.admin.v1.SetSecretRequest.Kind
 	(*GetTouchedRequest)(nil),             // 1: primum.admin.v1.GetTouchedRequest
 	(*Touched)(nil),                       // 2: primum.admin.v1.Touched
-	(*TouchRecord)(nil),                   // 3: primum.admin.v1.TouchRecord
-	(*Leave)(nil),                         // 4: primum.admin.v1.Leave
-	(*JournalCover)(nil),                  // 5: primum.admin.v1.JournalCover
-	(*ListEvidenceRequest)(nil),           // 6: primum.admin.v1.ListEvidenceRequest
-	(*ListEvidenceResponse)(nil),          // 7: primum.admin.v1.ListEvidenceResponse
-	(*SignedHead)(nil),                    // 8: primum.admin.v1.SignedHead
-	(*ImportAdvisoryRequest)(nil),         // 9: primum.admin.v1.ImportAdvisoryRequest
-	(*ImportAdvisoryResponse)(nil),        // 10: primum.admin.v1.ImportAdvisoryResponse
-	(*Proposal)(nil),                      // 11: primum.admin.v1.Proposal
-	(*ListProposalsRequest)(nil),          // 12: primum.admin.v1.ListProposalsRequest
-	(*ListProposalsResponse)(nil),         // 13: primum.admin.v1.ListProposalsResponse
-	(*DecideProposalRequest)(nil),         // 14: primum.admin.v1.DecideProposalRequest
-	(*ImportDisclosureRequest)(nil),       // 15: primum.admin.v1.ImportDisclosureRequest
-	(*Disclosure)(nil),                    // 16: primum.admin.v1.Disclosure
-	(*Device)(nil),                        // 17: primum.admin.v1.Device
-	(*Moved)(nil),                         // 18: primum.admin.v1.Moved
-	(*Distress)(nil),                      // 19: primum.admin.v1.Distress
-	(*ConfirmOutOfUseRequest)(nil),        // 20: primum.admin.v1.ConfirmOutOfUseRequest
-	(*ReportInUseRequest)(nil),            // 21: primum.admin.v1.ReportInUseRequest
-	(*ClearDeviceRequest)(nil),            // 22: primum.admin.v1.ClearDeviceRequest
-	(*Fact)(nil),                          // 23: primum.admin.v1.Fact
-	(*ImportDevicesRequest)(nil),          // 24: primum.admin.v1.ImportDevicesRequest
-	(*ImportDevicesResponse)(nil),         // 25: primum.admin.v1.ImportDevicesResponse
-	(*RowProblem)(nil),                    // 26: primum.admin.v1.RowProblem
-	(*ListDevicesRequest)(nil),            // 27: primum.admin.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),           // 28: primum.admin.v1.ListDevicesResponse
-	(*GetDeviceRequest)(nil),              // 29: primum.admin.v1.GetDeviceRequest
-	(*ExplainQuestionRequest)(nil),        // 30: primum.admin.v1.ExplainQuestionRequest
-	(*ExplainQuestionResponse)(nil),       // 31: primum.admin.v1.ExplainQuestionResponse
-	(*Explanation)(nil),                   // 32: primum.admin.v1.Explanation
-	(*Window)(nil),                        // 33: primum.admin.v1.Window
-	(*CreateWindowRequest)(nil),           // 34: primum.admin.v1.CreateWindowRequest
-	(*ListWindowsRequest)(nil),            // 35: primum.admin.v1.ListWindowsRequest
-	(*ListWindowsResponse)(nil),           // 36: primum.admin.v1.ListWindowsResponse
-	(*GetWindowRequest)(nil),              // 37: primum.admin.v1.GetWindowRequest
-	(*CreatePlanRequest)(nil),             // 38: primum.admin.v1.CreatePlanRequest
-	(*GetPlanRequest)(nil),                // 39: primum.admin.v1.GetPlanRequest
-	(*ListPlansRequest)(nil),              // 40: primum.admin.v1.ListPlansRequest
-	(*ListPlansResponse)(nil),             // 41: primum.admin.v1.ListPlansResponse
-	(*Plan)(nil),                          // 42: primum.admin.v1.Plan
-	(*PlanItem)(nil),                      // 43: primum.admin.v1.PlanItem
-	(*PlannedMessage)(nil),                // 44: primum.admin.v1.PlannedMessage
-	(*PlanRefusal)(nil),                   // 45: primum.admin.v1.PlanRefusal
-	(*ApprovePlanRequest)(nil),            // 46: primum.admin.v1.ApprovePlanRequest
-	(*StandingApproval)(nil),              // 47: primum.admin.v1.StandingApproval
-	(*CreateStandingApprovalRequest)(nil), // 48: primum.admin.v1.CreateStandingApprovalRequest
-	(*ApprovalSignature)(nil),             // 49: primum.admin.v1.ApprovalSignature
-	(*ListStandingApprovalsRequest)(nil),  // 50: primum.admin.v1.ListStandingApprovalsRequest
-	(*ListStandingApprovalsResponse)(nil), // 51: primum.admin.v1.ListStandingApprovalsResponse
-	(*Run)(nil),                           // 52: primum.admin.v1.Run
-	(*GetRunRequest)(nil),                 // 53: primum.admin.v1.GetRunRequest
-	(*ListRunsRequest)(nil),               // 54: primum.admin.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),              // 55: primum.admin.v1.ListRunsResponse
-	(*WatchRunRequest)(nil),               // 56: primum.admin.v1.WatchRunRequest
-	(*ListTasksRequest)(nil),              // 57: primum.admin.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),             // 58: primum.admin.v1.ListTasksResponse
-	(*Task)(nil),                          // 59: primum.admin.v1.Task
-	(*GetReportRequest)(nil),              // 60: primum.admin.v1.GetReportRequest
-	(*Report)(nil),                        // 61: primum.admin.v1.Report
-	(*CancelRunRequest)(nil),              // 62: primum.admin.v1.CancelRunRequest
-	(*ProbeRequest)(nil),                  // 63: primum.admin.v1.ProbeRequest
-	(*ProbeResponse)(nil),                 // 64: primum.admin.v1.ProbeResponse
-	(*PlaceHoldRequest)(nil),              // 65: primum.admin.v1.PlaceHoldRequest
-	(*Hold)(nil),                          // 66: primum.admin.v1.Hold
-	(*ListHoldsRequest)(nil),              // 67: primum.admin.v1.ListHoldsRequest
-	(*ListHoldsResponse)(nil),             // 68: primum.admin.v1.ListHoldsResponse
-	(*LiftHoldRequest)(nil),               // 69: primum.admin.v1.LiftHoldRequest
-	(*Agent)(nil),                         // 70: primum.admin.v1.Agent
-	(*ListAgentsRequest)(nil),             // 71: primum.admin.v1.ListAgentsRequest
-	(*ListAgentsResponse)(nil),            // 72: primum.admin.v1.ListAgentsResponse
-	(*CreateEnrollmentTokenRequest)(nil),  // 73: primum.admin.v1.CreateEnrollmentTokenRequest
-	(*EnrollmentToken)(nil),               // 74: primum.admin.v1.EnrollmentToken
-	(*SetSecretRequest)(nil),              // 75: primum.admin.v1.SetSecretRequest
-	(*SetSecretResponse)(nil),             // 76: primum.admin.v1.SetSecretResponse
-	(*PublishReleaseRequest)(nil),         // 77: primum.admin.v1.PublishReleaseRequest
-	(*GetReleaseRequest)(nil),             // 78: primum.admin.v1.GetReleaseRequest
-	(*ListRelease)(nil),                   // 79: primum.admin.v1.ListRelease
-	nil,                                   // 80: primum.admin.v1.Run.TasksEntry
-	(*Agent_SiteStop)(nil),                // 81: primum.admin.v1.Agent.SiteStop
-	(*timestamppb.Timestamp)(nil),         // 82: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),           // 83: google.protobuf.Duration
+	(*UnsureTask)(nil),                    // 3: primum.admin.v1.UnsureTask
+	(*TouchRecord)(nil),                   // 4: primum.admin.v1.TouchRecord
+	(*Leave)(nil),                         // 5: primum.admin.v1.Leave
+	(*JournalCover)(nil),                  // 6: primum.admin.v1.JournalCover
+	(*ListEvidenceRequest)(nil),           // 7: primum.admin.v1.ListEvidenceRequest
+	(*ListEvidenceResponse)(nil),          // 8: primum.admin.v1.ListEvidenceResponse
+	(*SignedHead)(nil),                    // 9: primum.admin.v1.SignedHead
+	(*ImportAdvisoryRequest)(nil),         // 10: primum.admin.v1.ImportAdvisoryRequest
+	(*ImportAdvisoryResponse)(nil),        // 11: primum.admin.v1.ImportAdvisoryResponse
+	(*Proposal)(nil),                      // 12: primum.admin.v1.Proposal
+	(*ListProposalsRequest)(nil),          // 13: primum.admin.v1.ListProposalsRequest
+	(*ListProposalsResponse)(nil),         // 14: primum.admin.v1.ListProposalsResponse
+	(*DecideProposalRequest)(nil),         // 15: primum.admin.v1.DecideProposalRequest
+	(*ImportDisclosureRequest)(nil),       // 16: primum.admin.v1.ImportDisclosureRequest
+	(*Disclosure)(nil),                    // 17: primum.admin.v1.Disclosure
+	(*Device)(nil),                        // 18: primum.admin.v1.Device
+	(*Moved)(nil),                         // 19: primum.admin.v1.Moved
+	(*Distress)(nil),                      // 20: primum.admin.v1.Distress
+	(*ConfirmOutOfUseRequest)(nil),        // 21: primum.admin.v1.ConfirmOutOfUseRequest
+	(*ReportInUseRequest)(nil),            // 22: primum.admin.v1.ReportInUseRequest
+	(*ClearDeviceRequest)(nil),            // 23: primum.admin.v1.ClearDeviceRequest
+	(*Fact)(nil),                          // 24: primum.admin.v1.Fact
+	(*ImportDevicesRequest)(nil),          // 25: primum.admin.v1.ImportDevicesRequest
+	(*ImportDevicesResponse)(nil),         // 26: primum.admin.v1.ImportDevicesResponse
+	(*RowProblem)(nil),                    // 27: primum.admin.v1.RowProblem
+	(*ListDevicesRequest)(nil),            // 28: primum.admin.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),           // 29: primum.admin.v1.ListDevicesResponse
+	(*GetDeviceRequest)(nil),              // 30: primum.admin.v1.GetDeviceRequest
+	(*ExplainQuestionRequest)(nil),        // 31: primum.admin.v1.ExplainQuestionRequest
+	(*ExplainQuestionResponse)(nil),       // 32: primum.admin.v1.ExplainQuestionResponse
+	(*Explanation)(nil),                   // 33: primum.admin.v1.Explanation
+	(*Window)(nil),                        // 34: primum.admin.v1.Window
+	(*CreateWindowRequest)(nil),           // 35: primum.admin.v1.CreateWindowRequest
+	(*ListWindowsRequest)(nil),            // 36: primum.admin.v1.ListWindowsRequest
+	(*ListWindowsResponse)(nil),           // 37: primum.admin.v1.ListWindowsResponse
+	(*GetWindowRequest)(nil),              // 38: primum.admin.v1.GetWindowRequest
+	(*CreatePlanRequest)(nil),             // 39: primum.admin.v1.CreatePlanRequest
+	(*GetPlanRequest)(nil),                // 40: primum.admin.v1.GetPlanRequest
+	(*ListPlansRequest)(nil),              // 41: primum.admin.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),             // 42: primum.admin.v1.ListPlansResponse
+	(*Plan)(nil),                          // 43: primum.admin.v1.Plan
+	(*PlanItem)(nil),                      // 44: primum.admin.v1.PlanItem
+	(*PlannedMessage)(nil),                // 45: primum.admin.v1.PlannedMessage
+	(*PlanRefusal)(nil),                   // 46: primum.admin.v1.PlanRefusal
+	(*ApprovePlanRequest)(nil),            // 47: primum.admin.v1.ApprovePlanRequest
+	(*StandingApproval)(nil),              // 48: primum.admin.v1.StandingApproval
+	(*CreateStandingApprovalRequest)(nil), // 49: primum.admin.v1.CreateStandingApprovalRequest
+	(*ApprovalSignature)(nil),             // 50: primum.admin.v1.ApprovalSignature
+	(*ListStandingApprovalsRequest)(nil),  // 51: primum.admin.v1.ListStandingApprovalsRequest
+	(*ListStandingApprovalsResponse)(nil), // 52: primum.admin.v1.ListStandingApprovalsResponse
+	(*Run)(nil),                           // 53: primum.admin.v1.Run
+	(*GetRunRequest)(nil),                 // 54: primum.admin.v1.GetRunRequest
+	(*ListRunsRequest)(nil),               // 55: primum.admin.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),              // 56: primum.admin.v1.ListRunsResponse
+	(*WatchRunRequest)(nil),               // 57: primum.admin.v1.WatchRunRequest
+	(*ListTasksRequest)(nil),              // 58: primum.admin.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),             // 59: primum.admin.v1.ListTasksResponse
+	(*Task)(nil),                          // 60: primum.admin.v1.Task
+	(*GetReportRequest)(nil),              // 61: primum.admin.v1.GetReportRequest
+	(*Report)(nil),                        // 62: primum.admin.v1.Report
+	(*CancelRunRequest)(nil),              // 63: primum.admin.v1.CancelRunRequest
+	(*ProbeRequest)(nil),                  // 64: primum.admin.v1.ProbeRequest
+	(*ProbeResponse)(nil),                 // 65: primum.admin.v1.ProbeResponse
+	(*PlaceHoldRequest)(nil),              // 66: primum.admin.v1.PlaceHoldRequest
+	(*Hold)(nil),                          // 67: primum.admin.v1.Hold
+	(*ListHoldsRequest)(nil),              // 68: primum.admin.v1.ListHoldsRequest
+	(*ListHoldsResponse)(nil),             // 69: primum.admin.v1.ListHoldsResponse
+	(*LiftHoldRequest)(nil),               // 70: primum.admin.v1.LiftHoldRequest
+	(*Agent)(nil),                         // 71: primum.admin.v1.Agent
+	(*ListAgentsRequest)(nil),             // 72: primum.admin.v1.ListAgentsRequest
+	(*ListAgentsResponse)(nil),            // 73: primum.admin.v1.ListAgentsResponse
+	(*CreateEnrollmentTokenRequest)(nil),  // 74: primum.admin.v1.CreateEnrollmentTokenRequest
+	(*EnrollmentToken)(nil),               // 75: primum.admin.v1.EnrollmentToken
+	(*SetSecretRequest)(nil),              // 76: primum.admin.v1.SetSecretRequest
+	(*SetSecretResponse)(nil),             // 77: primum.admin.v1.SetSecretResponse
+	(*PublishReleaseRequest)(nil),         // 78: primum.admin.v1.PublishReleaseRequest
+	(*GetReleaseRequest)(nil),             // 79: primum.admin.v1.GetReleaseRequest
+	(*ListRelease)(nil),                   // 80: primum.admin.v1.ListRelease
+	nil,                                   // 81: primum.admin.v1.Run.TasksEntry
+	(*Agent_SiteStop)(nil),                // 82: primum.admin.v1.Agent.SiteStop
+	(*timestamppb.Timestamp)(nil),         // 83: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 84: google.protobuf.Duration
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	82, // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
-	82, // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 2: primum.admin.v1.Touched.records:type_name -> primum.admin.v1.TouchRecord
-	3,  // 3: primum.admin.v1.Touched.before:type_name -> primum.admin.v1.TouchRecord
-	3,  // 4: primum.admin.v1.Touched.after:type_name -> primum.admin.v1.TouchRecord
-	4,  // 5: primum.admin.v1.Touched.leaves:type_name -> primum.admin.v1.Leave
-	5,  // 6: primum.admin.v1.Touched.journals:type_name -> primum.admin.v1.JournalCover
-	82, // 7: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
-	8,  // 8: primum.admin.v1.JournalCover.head:type_name -> primum.admin.v1.SignedHead
-	82, // 9: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
-	8,  // 10: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
-	82, // 11: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
-	11, // 12: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
-	82, // 13: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
-	23, // 14: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
-	82, // 15: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
-	19, // 16: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
-	18, // 17: primum.admin.v1.Device.moved:type_name -> primum.admin.v1.Moved
-	82, // 18: primum.admin.v1.Moved.at:type_name -> google.protobuf.Timestamp
-	82, // 19: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
-	83, // 20: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
-	82, // 21: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
-	26, // 22: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
-	17, // 23: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
-	32, // 24: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
-	44, // 25: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
-	83, // 26: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
-	82, // 27: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
-	33, // 28: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
-	33, // 29: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
-	42, // 30: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
-	82, // 31: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
-	82, // 32: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
-	43, // 33: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
-	45, // 34: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
-	83, // 35: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
-	44, // 36: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
-	82, // 37: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
-	82, // 38: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
-	49, // 39: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
-	47, // 40: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
-	82, // 41: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
-	82, // 42: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
-	80, // 43: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
-	52, // 44: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
-	59, // 45: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
-	82, // 46: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
-	83, // 47: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
-	23, // 48: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
-	59, // 49: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
-	82, // 50: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
-	66, // 51: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
-	82, // 52: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
-	81, // 53: primum.admin.v1.Agent.site_stop:type_name -> primum.admin.v1.Agent.SiteStop
-	70, // 54: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
-	82, // 55: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
-	0,  // 56: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
-	82, // 57: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
-	82, // 58: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
-	82, // 59: primum.admin.v1.Agent.SiteStop.at:type_name -> google.protobuf.Timestamp
-	24, // 60: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
-	27, // 61: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
-	29, // 62: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
-	30, // 63: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
-	22, // 64: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
-	20, // 65: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
-	21, // 66: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
-	34, // 67: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
-	35, // 68: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
-	37, // 69: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
-	38, // 70: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
-	39, // 71: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
-	40, // 72: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
-	46, // 73: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
-	48, // 74: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
-	50, // 75: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
-	53, // 76: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
-	54, // 77: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
-	56, // 78: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
-	57, // 79: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
-	60, // 80: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
-	62, // 81: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
-	63, // 82: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
-	65, // 83: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
-	67, // 84: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
-	69, // 85: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
-	71, // 86: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
-	73, // 87: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
-	75, // 88: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
-	77, // 89: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
-	78, // 90: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
-	9,  // 91: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
-	12, // 92: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
-	14, // 93: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
-	15, // 94: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
-	6,  // 95: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
-	1,  // 96: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
-	25, // 97: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
-	28, // 98: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
-	17, // 99: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
-	31, // 100: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
-	17, // 101: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
-	17, // 102: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
-	17, // 103: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
-	33, // 104: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
-	36, // 105: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
-	33, // 106: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
-	42, // 107: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
-	42, // 108: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
-	41, // 109: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
-	42, // 110: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
-	47, // 111: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
-	51, // 112: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
-	52, // 113: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
-	55, // 114: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
-	52, // 115: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
-	58, // 116: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
-	61, // 117: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
-	52, // 118: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
-	64, // 119: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
-	66, // 120: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
-	68, // 121: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
-	66, // 122: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
-	72, // 123: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
-	74, // 124: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
-	76, // 125: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
-	79, // 126: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
-	79, // 127: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
-	10, // 128: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
-	13, // 129: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
-	11, // 130: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
-	16, // 131: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
-	7,  // 132: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
-	2,  // 133: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
-	97, // [97:134] is the sub-list for method output_type
-	60, // [60:97] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	83,  // 0: primum.admin.v1.GetTouchedRequest.from:type_name -> google.protobuf.Timestamp
+	83,  // 1: primum.admin.v1.GetTouchedRequest.to:type_name -> google.protobuf.Timestamp
+	4,   // 2: primum.admin.v1.Touched.records:type_name -> primum.admin.v1.TouchRecord
+	4,   // 3: primum.admin.v1.Touched.before:type_name -> primum.admin.v1.TouchRecord
+	4,   // 4: primum.admin.v1.Touched.after:type_name -> primum.admin.v1.TouchRecord
+	5,   // 5: primum.admin.v1.Touched.leaves:type_name -> primum.admin.v1.Leave
+	6,   // 6: primum.admin.v1.Touched.journals:type_name -> primum.admin.v1.JournalCover
+	3,   // 7: primum.admin.v1.Touched.unsure:type_name -> primum.admin.v1.UnsureTask
+	83,  // 8: primum.admin.v1.UnsureTask.given:type_name -> google.protobuf.Timestamp
+	83,  // 9: primum.admin.v1.UnsureTask.closes:type_name -> google.protobuf.Timestamp
+	83,  // 10: primum.admin.v1.TouchRecord.at:type_name -> google.protobuf.Timestamp
+	9,   // 11: primum.admin.v1.JournalCover.head:type_name -> primum.admin.v1.SignedHead
+	83,  // 12: primum.admin.v1.JournalCover.head_at:type_name -> google.protobuf.Timestamp
+	9,   // 13: primum.admin.v1.ListEvidenceResponse.heads:type_name -> primum.admin.v1.SignedHead
+	83,  // 14: primum.admin.v1.Proposal.decided_at:type_name -> google.protobuf.Timestamp
+	12,  // 15: primum.admin.v1.ListProposalsResponse.proposals:type_name -> primum.admin.v1.Proposal
+	83,  // 16: primum.admin.v1.Device.out_of_use_confirmed_until:type_name -> google.protobuf.Timestamp
+	24,  // 17: primum.admin.v1.Device.facts:type_name -> primum.admin.v1.Fact
+	83,  // 18: primum.admin.v1.Device.last_asked:type_name -> google.protobuf.Timestamp
+	20,  // 19: primum.admin.v1.Device.distresses:type_name -> primum.admin.v1.Distress
+	19,  // 20: primum.admin.v1.Device.moved:type_name -> primum.admin.v1.Moved
+	83,  // 21: primum.admin.v1.Moved.at:type_name -> google.protobuf.Timestamp
+	83,  // 22: primum.admin.v1.Distress.at:type_name -> google.protobuf.Timestamp
+	84,  // 23: primum.admin.v1.ConfirmOutOfUseRequest.duration:type_name -> google.protobuf.Duration
+	83,  // 24: primum.admin.v1.Fact.at:type_name -> google.protobuf.Timestamp
+	27,  // 25: primum.admin.v1.ImportDevicesResponse.problems:type_name -> primum.admin.v1.RowProblem
+	18,  // 26: primum.admin.v1.ListDevicesResponse.devices:type_name -> primum.admin.v1.Device
+	33,  // 27: primum.admin.v1.ExplainQuestionResponse.explanations:type_name -> primum.admin.v1.Explanation
+	45,  // 28: primum.admin.v1.Explanation.messages:type_name -> primum.admin.v1.PlannedMessage
+	84,  // 29: primum.admin.v1.Window.duration:type_name -> google.protobuf.Duration
+	83,  // 30: primum.admin.v1.Window.next_opens:type_name -> google.protobuf.Timestamp
+	34,  // 31: primum.admin.v1.CreateWindowRequest.window:type_name -> primum.admin.v1.Window
+	34,  // 32: primum.admin.v1.ListWindowsResponse.windows:type_name -> primum.admin.v1.Window
+	43,  // 33: primum.admin.v1.ListPlansResponse.plans:type_name -> primum.admin.v1.Plan
+	83,  // 34: primum.admin.v1.Plan.opens:type_name -> google.protobuf.Timestamp
+	83,  // 35: primum.admin.v1.Plan.closes:type_name -> google.protobuf.Timestamp
+	44,  // 36: primum.admin.v1.Plan.items:type_name -> primum.admin.v1.PlanItem
+	46,  // 37: primum.admin.v1.Plan.refusals:type_name -> primum.admin.v1.PlanRefusal
+	84,  // 38: primum.admin.v1.Plan.busy:type_name -> google.protobuf.Duration
+	45,  // 39: primum.admin.v1.PlanItem.messages:type_name -> primum.admin.v1.PlannedMessage
+	83,  // 40: primum.admin.v1.StandingApproval.from:type_name -> google.protobuf.Timestamp
+	83,  // 41: primum.admin.v1.StandingApproval.until:type_name -> google.protobuf.Timestamp
+	50,  // 42: primum.admin.v1.CreateStandingApprovalRequest.signatures:type_name -> primum.admin.v1.ApprovalSignature
+	48,  // 43: primum.admin.v1.ListStandingApprovalsResponse.standing_approvals:type_name -> primum.admin.v1.StandingApproval
+	83,  // 44: primum.admin.v1.Run.started:type_name -> google.protobuf.Timestamp
+	83,  // 45: primum.admin.v1.Run.ended:type_name -> google.protobuf.Timestamp
+	81,  // 46: primum.admin.v1.Run.tasks:type_name -> primum.admin.v1.Run.TasksEntry
+	53,  // 47: primum.admin.v1.ListRunsResponse.runs:type_name -> primum.admin.v1.Run
+	60,  // 48: primum.admin.v1.ListTasksResponse.tasks:type_name -> primum.admin.v1.Task
+	83,  // 49: primum.admin.v1.Task.asked:type_name -> google.protobuf.Timestamp
+	84,  // 50: primum.admin.v1.Task.took:type_name -> google.protobuf.Duration
+	24,  // 51: primum.admin.v1.Task.facts:type_name -> primum.admin.v1.Fact
+	60,  // 52: primum.admin.v1.ProbeResponse.task:type_name -> primum.admin.v1.Task
+	83,  // 53: primum.admin.v1.Hold.placed_at:type_name -> google.protobuf.Timestamp
+	67,  // 54: primum.admin.v1.ListHoldsResponse.holds:type_name -> primum.admin.v1.Hold
+	83,  // 55: primum.admin.v1.Agent.last_seen:type_name -> google.protobuf.Timestamp
+	82,  // 56: primum.admin.v1.Agent.site_stop:type_name -> primum.admin.v1.Agent.SiteStop
+	71,  // 57: primum.admin.v1.ListAgentsResponse.agents:type_name -> primum.admin.v1.Agent
+	83,  // 58: primum.admin.v1.EnrollmentToken.expires:type_name -> google.protobuf.Timestamp
+	0,   // 59: primum.admin.v1.SetSecretRequest.kind:type_name -> primum.admin.v1.SetSecretRequest.Kind
+	83,  // 60: primum.admin.v1.ListRelease.issued:type_name -> google.protobuf.Timestamp
+	83,  // 61: primum.admin.v1.ListRelease.expires:type_name -> google.protobuf.Timestamp
+	83,  // 62: primum.admin.v1.Agent.SiteStop.at:type_name -> google.protobuf.Timestamp
+	25,  // 63: primum.admin.v1.InventoryService.ImportDevices:input_type -> primum.admin.v1.ImportDevicesRequest
+	28,  // 64: primum.admin.v1.InventoryService.ListDevices:input_type -> primum.admin.v1.ListDevicesRequest
+	30,  // 65: primum.admin.v1.InventoryService.GetDevice:input_type -> primum.admin.v1.GetDeviceRequest
+	31,  // 66: primum.admin.v1.InventoryService.ExplainQuestion:input_type -> primum.admin.v1.ExplainQuestionRequest
+	23,  // 67: primum.admin.v1.InventoryService.ClearDevice:input_type -> primum.admin.v1.ClearDeviceRequest
+	21,  // 68: primum.admin.v1.InventoryService.ConfirmOutOfUse:input_type -> primum.admin.v1.ConfirmOutOfUseRequest
+	22,  // 69: primum.admin.v1.InventoryService.ReportInUse:input_type -> primum.admin.v1.ReportInUseRequest
+	35,  // 70: primum.admin.v1.WindowService.CreateWindow:input_type -> primum.admin.v1.CreateWindowRequest
+	36,  // 71: primum.admin.v1.WindowService.ListWindows:input_type -> primum.admin.v1.ListWindowsRequest
+	38,  // 72: primum.admin.v1.WindowService.GetWindow:input_type -> primum.admin.v1.GetWindowRequest
+	39,  // 73: primum.admin.v1.PlanService.CreatePlan:input_type -> primum.admin.v1.CreatePlanRequest
+	40,  // 74: primum.admin.v1.PlanService.GetPlan:input_type -> primum.admin.v1.GetPlanRequest
+	41,  // 75: primum.admin.v1.PlanService.ListPlans:input_type -> primum.admin.v1.ListPlansRequest
+	47,  // 76: primum.admin.v1.PlanService.ApprovePlan:input_type -> primum.admin.v1.ApprovePlanRequest
+	49,  // 77: primum.admin.v1.PlanService.CreateStandingApproval:input_type -> primum.admin.v1.CreateStandingApprovalRequest
+	51,  // 78: primum.admin.v1.PlanService.ListStandingApprovals:input_type -> primum.admin.v1.ListStandingApprovalsRequest
+	54,  // 79: primum.admin.v1.RunService.GetRun:input_type -> primum.admin.v1.GetRunRequest
+	55,  // 80: primum.admin.v1.RunService.ListRuns:input_type -> primum.admin.v1.ListRunsRequest
+	57,  // 81: primum.admin.v1.RunService.WatchRun:input_type -> primum.admin.v1.WatchRunRequest
+	58,  // 82: primum.admin.v1.RunService.ListTasks:input_type -> primum.admin.v1.ListTasksRequest
+	61,  // 83: primum.admin.v1.RunService.GetReport:input_type -> primum.admin.v1.GetReportRequest
+	63,  // 84: primum.admin.v1.RunService.CancelRun:input_type -> primum.admin.v1.CancelRunRequest
+	64,  // 85: primum.admin.v1.ProbeService.Probe:input_type -> primum.admin.v1.ProbeRequest
+	66,  // 86: primum.admin.v1.HoldService.PlaceHold:input_type -> primum.admin.v1.PlaceHoldRequest
+	68,  // 87: primum.admin.v1.HoldService.ListHolds:input_type -> primum.admin.v1.ListHoldsRequest
+	70,  // 88: primum.admin.v1.HoldService.LiftHold:input_type -> primum.admin.v1.LiftHoldRequest
+	72,  // 89: primum.admin.v1.AgentAdminService.ListAgents:input_type -> primum.admin.v1.ListAgentsRequest
+	74,  // 90: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:input_type -> primum.admin.v1.CreateEnrollmentTokenRequest
+	76,  // 91: primum.admin.v1.AgentAdminService.SetSecret:input_type -> primum.admin.v1.SetSecretRequest
+	78,  // 92: primum.admin.v1.ListService.PublishRelease:input_type -> primum.admin.v1.PublishReleaseRequest
+	79,  // 93: primum.admin.v1.ListService.GetRelease:input_type -> primum.admin.v1.GetReleaseRequest
+	10,  // 94: primum.admin.v1.PaperService.ImportAdvisory:input_type -> primum.admin.v1.ImportAdvisoryRequest
+	13,  // 95: primum.admin.v1.PaperService.ListProposals:input_type -> primum.admin.v1.ListProposalsRequest
+	15,  // 96: primum.admin.v1.PaperService.DecideProposal:input_type -> primum.admin.v1.DecideProposalRequest
+	16,  // 97: primum.admin.v1.PaperService.ImportDisclosure:input_type -> primum.admin.v1.ImportDisclosureRequest
+	7,   // 98: primum.admin.v1.EvidenceService.ListEvidence:input_type -> primum.admin.v1.ListEvidenceRequest
+	1,   // 99: primum.admin.v1.EvidenceService.GetTouched:input_type -> primum.admin.v1.GetTouchedRequest
+	26,  // 100: primum.admin.v1.InventoryService.ImportDevices:output_type -> primum.admin.v1.ImportDevicesResponse
+	29,  // 101: primum.admin.v1.InventoryService.ListDevices:output_type -> primum.admin.v1.ListDevicesResponse
+	18,  // 102: primum.admin.v1.InventoryService.GetDevice:output_type -> primum.admin.v1.Device
+	32,  // 103: primum.admin.v1.InventoryService.ExplainQuestion:output_type -> primum.admin.v1.ExplainQuestionResponse
+	18,  // 104: primum.admin.v1.InventoryService.ClearDevice:output_type -> primum.admin.v1.Device
+	18,  // 105: primum.admin.v1.InventoryService.ConfirmOutOfUse:output_type -> primum.admin.v1.Device
+	18,  // 106: primum.admin.v1.InventoryService.ReportInUse:output_type -> primum.admin.v1.Device
+	34,  // 107: primum.admin.v1.WindowService.CreateWindow:output_type -> primum.admin.v1.Window
+	37,  // 108: primum.admin.v1.WindowService.ListWindows:output_type -> primum.admin.v1.ListWindowsResponse
+	34,  // 109: primum.admin.v1.WindowService.GetWindow:output_type -> primum.admin.v1.Window
+	43,  // 110: primum.admin.v1.PlanService.CreatePlan:output_type -> primum.admin.v1.Plan
+	43,  // 111: primum.admin.v1.PlanService.GetPlan:output_type -> primum.admin.v1.Plan
+	42,  // 112: primum.admin.v1.PlanService.ListPlans:output_type -> primum.admin.v1.ListPlansResponse
+	43,  // 113: primum.admin.v1.PlanService.ApprovePlan:output_type -> primum.admin.v1.Plan
+	48,  // 114: primum.admin.v1.PlanService.CreateStandingApproval:output_type -> primum.admin.v1.StandingApproval
+	52,  // 115: primum.admin.v1.PlanService.ListStandingApprovals:output_type -> primum.admin.v1.ListStandingApprovalsResponse
+	53,  // 116: primum.admin.v1.RunService.GetRun:output_type -> primum.admin.v1.Run
+	56,  // 117: primum.admin.v1.RunService.ListRuns:output_type -> primum.admin.v1.ListRunsResponse
+	53,  // 118: primum.admin.v1.RunService.WatchRun:output_type -> primum.admin.v1.Run
+	59,  // 119: primum.admin.v1.RunService.ListTasks:output_type -> primum.admin.v1.ListTasksResponse
+	62,  // 120: primum.admin.v1.RunService.GetReport:output_type -> primum.admin.v1.Report
+	53,  // 121: primum.admin.v1.RunService.CancelRun:output_type -> primum.admin.v1.Run
+	65,  // 122: primum.admin.v1.ProbeService.Probe:output_type -> primum.admin.v1.ProbeResponse
+	67,  // 123: primum.admin.v1.HoldService.PlaceHold:output_type -> primum.admin.v1.Hold
+	69,  // 124: primum.admin.v1.HoldService.ListHolds:output_type -> primum.admin.v1.ListHoldsResponse
+	67,  // 125: primum.admin.v1.HoldService.LiftHold:output_type -> primum.admin.v1.Hold
+	73,  // 126: primum.admin.v1.AgentAdminService.ListAgents:output_type -> primum.admin.v1.ListAgentsResponse
+	75,  // 127: primum.admin.v1.AgentAdminService.CreateEnrollmentToken:output_type -> primum.admin.v1.EnrollmentToken
+	77,  // 128: primum.admin.v1.AgentAdminService.SetSecret:output_type -> primum.admin.v1.SetSecretResponse
+	80,  // 129: primum.admin.v1.ListService.PublishRelease:output_type -> primum.admin.v1.ListRelease
+	80,  // 130: primum.admin.v1.ListService.GetRelease:output_type -> primum.admin.v1.ListRelease
+	11,  // 131: primum.admin.v1.PaperService.ImportAdvisory:output_type -> primum.admin.v1.ImportAdvisoryResponse
+	14,  // 132: primum.admin.v1.PaperService.ListProposals:output_type -> primum.admin.v1.ListProposalsResponse
+	12,  // 133: primum.admin.v1.PaperService.DecideProposal:output_type -> primum.admin.v1.Proposal
+	17,  // 134: primum.admin.v1.PaperService.ImportDisclosure:output_type -> primum.admin.v1.Disclosure
+	8,   // 135: primum.admin.v1.EvidenceService.ListEvidence:output_type -> primum.admin.v1.ListEvidenceResponse
+	2,   // 136: primum.admin.v1.EvidenceService.GetTouched:output_type -> primum.admin.v1.Touched
+	100, // [100:137] is the sub-list for method output_type
+	63,  // [63:100] is the sub-list for method input_type
+	63,  // [63:63] is the sub-list for extension type_name
+	63,  // [63:63] is the sub-list for extension extendee
+	0,   // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -6735,7 +6867,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   81,
+			NumMessages:   82,
 			NumExtensions: 0,
 			NumServices:   10,
 		},
