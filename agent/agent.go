@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,6 +63,8 @@ type Agent struct {
 	plugins *pluginhost.Host
 	dialer  wire.Dialer
 	places  whereabouts.Prover
+	brake   guard.Brake
+	word    atomic.Int64 // time of the site's word that is in force, in nanoseconds; 0: it is looked at anew
 
 	mu      sync.Mutex
 	journal *journal.Journal // guarded by mu, as is all below; replaced at a reset
@@ -199,7 +202,7 @@ func (a *Agent) serve(ctx context.Context) error {
 // past is a guard that remembers the journals that were put aside.
 func (a *Agent) past() (*guard.Guard, error) {
 	g := guard.New(guard.Config{Policy: a.cfg.Policy, Boot: bootTime, Prove: a.prove, Answers: a.answers,
-		Append:  a.append,
+		Append: a.append, Brake: &a.brake,
 		Release: func() *release.Release { r, _ := a.trust.Current(); return r }})
 	if err := journal.ReplayRetired(a.journalDir(), g); err != nil {
 		return nil, err
@@ -225,6 +228,7 @@ func (a *Agent) openJournal() error {
 		return err
 	}
 	a.journal, a.guard, a.head, a.acked = j, g, signedHead{}, 0
+	a.word.Store(0)
 	for _, r := range g.Open() {
 		out := evidence.Record{At: time.Now(), Kind: evidence.Outcome, Order: r.Order, Ordinal: r.Ordinal, Permit: r.Permit, Device: r.Device,
 			Result: &evidence.Result{State: evidence.Unknown, Detail: "the agent stopped between the permit and the outcome; the device may have been asked", Asked: r.At}}

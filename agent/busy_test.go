@@ -16,6 +16,7 @@ import (
 	"primum/agent/internal/pluginhost"
 	"primum/agent/internal/task"
 	"primum/agent/internal/wire"
+	controlv1 "primum/proto/control/v1"
 	"primum/safetylists/evidence"
 	"primum/safetylists/frame"
 )
@@ -116,4 +117,48 @@ func TestOnlyADelayThatHidTheAnswerIsTakenOut(t *testing.T) {
 			t.Errorf("%s: %d µs %q", name, got.TookUS, got.Detail)
 		}
 	}
+}
+
+// H-035: what waits ends within a second of a stop, at the site or by the controller, also when the disk takes 4 s for a record of somebody
+// else.
+func TestAStopDoesNotWaitForTheDisk(t *testing.T) {
+	for name, stop := range map[string]func(*testing.T, *testAgent){
+		"at the site": func(t *testing.T, h *testAgent) {
+			if err := putFile(h.cfg.Data, stopFile, fmt.Appendf(nil, `{"stopped":true,"by":"ward","at":%q,"reason":"smoke"}`, time.Now().UTC().Format(time.RFC3339Nano))); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"by a hold": func(_ *testing.T, h *testAgent) {
+			go (*local)(h.Agent).Holds(&controlv1.HoldState{Version: 99, Holds: []*controlv1.HoldScope{{Name: "holds/9", Kind: controlv1.HoldScope_KIND_ALL, Reason: "smoke"}}}) // ends with the lock
+		},
+	} {
+		t.Run(name, func(t *testing.T) { stopsInTime(t, stop) })
+	}
+}
+
+func stopsInTime(t *testing.T, stop func(*testing.T, *testAgent)) {
+	closed := make(chan time.Time, 1)
+	heard := make(chan struct{})
+	peer(t, "127.0.0.1:12789", func(conn net.Conn) {
+		buf := make([]byte, 4096)
+		_, _ = conn.Read(buf)
+		close(heard)
+		_, _ = conn.Read(buf) // FIN
+		closed <- time.Now()
+	})
+	p := papertest.Make(t, time.Now(), papertest.Options{Address: netip.MustParseAddrPort("127.0.0.1:12789"), Question: `{kind: hl7.ack, port: "12789", hl7_version: 2.5.1, expect: AA}`, Condition: "  limits: {reply: 8s, cap: 20s}\n"})
+	h := newAgent(t, p, nil)
+	h.hand()
+	h.order(p.Permit(t, nil))
+	<-heard
+	time.Sleep(300 * time.Millisecond)
+	h.mu.Lock() // a record of another conversation is on its way to a slow disk
+	stopped := time.Now()
+	stop(t, h)
+	time.AfterFunc(4*time.Second, h.mu.Unlock)
+	at := <-closed
+	if took := at.Sub(stopped); took > 1100*time.Millisecond {
+		t.Errorf("the device was let go %s after the stop", took.Round(time.Millisecond))
+	}
+	_ = h.outcome()
 }

@@ -96,6 +96,8 @@ func (l *local) Holds(h *controlv1.HoldState) bool {
 			controlv1.HoldScope_KIND_SITE: guard.HoldSite}[s.GetKind()]
 		holds = append(holds, guard.Hold{Name: s.GetName(), Kind: kind, Value: s.GetValue(), Reason: s.GetReason()})
 	}
+	a.brake.Hold(holds)
+	defer a.brake.Hold(nil) // by then the guard knows
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, before := a.guard.Seen()

@@ -59,6 +59,16 @@ func readWord(data string) (*siteWord, error) {
 // agent's one watcher.
 func (a *Agent) lookStop() {
 	w, err := readWord(a.cfg.Data)
+	if err == nil && (w == nil || w.At.UnixNano() == a.word.Load()) {
+		return // a watcher that waits for a lock sees no stop
+	}
+	switch {
+	case err != nil:
+		a.brake.Stop("its word cannot be read")
+	case w.Stopped:
+		a.brake.Stop(w.Reason)
+	}
+	defer a.brake.Stop("") // by then the guard knows
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	stopped, since := a.guard.SiteStop()
@@ -69,7 +79,8 @@ func (a *Agent) lookStop() {
 			a.guard.StopHere("the stop of this site cannot be read; give the word again with primum-agent stop or primum-agent resume", time.Now())
 		}
 		return
-	case w == nil || !w.At.After(since):
+	case !w.At.After(since):
+		a.word.Store(w.At.UnixNano())
 		return
 	}
 	kind := evidence.SiteGo
@@ -84,6 +95,7 @@ func (a *Agent) lookStop() {
 		a.unwritten = w.At
 		return
 	}
+	a.word.Store(w.At.UnixNano())
 	a.log.Warn("the site has spoken", "stopped", w.Stopped, "by", w.By, "reason", w.Reason)
 	if err := putFile(a.cfg.Data, seenFile, []byte(w.At.Format(time.RFC3339Nano))); err != nil {
 		a.log.Error("say that the word of the site was taken", "error", err)

@@ -278,7 +278,7 @@ func breakOff(ctx context.Context, cancel context.CancelCauseFunc, ticket *guard
 		case <-look.C:
 			late = late.or(last)
 			last = time.Now()
-			if why = ticket.Leave(last); why == nil {
+			if why = ticket.Look(last); why == nil {
 				continue
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"primum/agent/internal/task"
@@ -22,16 +23,18 @@ type Config struct {
 	Append  func(...evidence.Record) (uint64, error)        // journal, on disk when it returns
 	Release func() *release.Release                         // the verified list, nil if none
 	Prove   func(d list.Device, at time.Time) *list.Refusal // address proof
+	Brake   *Brake                                          // outlives the guard; nil: there is none
 	Answers func() bool                                     // whether an answer proves an address that nothing else can prove; nil: never
 }
 
 // Guard admits tasks one by one. It is safe for concurrent use.
 type Guard struct {
-	cfg  Config
-	boot func() time.Duration
+	cfg   Config
+	boot  func() time.Duration
+	until atomic.Int64 // of the lease, on the boot clock; for who cannot wait for mu
 
-	mu         sync.Mutex
-	mem        memory // guarded by mu, as is all below
+	mu         sync.Mutex // held while a record is written
+	mem        memory     // guarded by mu, as is all below
 	budgets    *budget.Budgets
 	busy       map[string]bool
 	lease      Lease
@@ -128,11 +131,11 @@ func (t *Ticket) From(source netip.Addr) *list.Refusal {
 
 // Leave reports why the next message may not be sent at this moment; nil when it may.
 func (t *Ticket) Leave(at time.Time) *list.Refusal {
+	if r := t.now(at); r != nil {
+		return r
+	}
 	t.g.mu.Lock()
 	defer t.g.mu.Unlock()
-	if !at.Before(t.task.Closes()) {
-		return list.Refuse(list.OutsideWindow, "the approved time is over")
-	}
 	return t.g.leave(t.task.Device(), false, at)
 }
 

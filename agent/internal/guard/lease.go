@@ -100,12 +100,15 @@ func (g *Guard) SetLease(l Lease) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lease = l
+	g.until.Store(int64(l.Until))
 }
 
 // DropLease ends the lease, at the end of a session.
 func (g *Guard) DropLease() {
+	g.until.Store(0)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.until.Store(0) // one may have been taken meanwhile
 	g.lease, g.holdsKnown = Lease{}, false
 }
 
@@ -118,6 +121,9 @@ const newerHold = "a newer hold is on its way, or the controller knows less of h
 func (g *Guard) leave(d list.Device, begins bool, at time.Time) *list.Refusal {
 	set := g.lease.set(at, g.boot())
 	skew := g.lease.Skew - set
+	if r := g.cfg.Brake.on(d); r != nil {
+		return r
+	}
 	switch {
 	case g.stopped:
 		return list.Refuse(list.Stopped, "the agent is stopping")
