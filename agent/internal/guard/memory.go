@@ -117,6 +117,14 @@ func (m *memory) note(r evidence.Record) {
 			m.silence(s.Record, r.At.Add(s.Gap))
 			delete(m.Open, r.Permit)
 		}
+		if ok && r.Result != nil && !r.Result.Touched() { // stopped before its first octet: there is nothing to rest from
+			rested := s.Record.At.Add(time.Duration(s.Record.RestMS) * time.Millisecond)
+			for _, k := range list.Reached(s.Record.Device, s.Record.Address, s.Record.MAC) {
+				if k = restKey(k, s.Record.Query); m.Rest[k].Equal(rested) {
+					delete(m.Rest, k)
+				}
+			}
+		}
 		wrong := r.Result != nil && r.Result.Reason == list.CredentialRefused // it says nothing against the device
 		if ok && r.Result != nil && !wrong && (r.Result.State == evidence.Distress || r.Result.State == evidence.Incident) {
 			d := &distress{s.Record.Device, r.Permit, list.Reached(s.Record.Device, s.Record.Address, s.Record.MAC), r.Result.Detail}

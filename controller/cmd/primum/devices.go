@@ -58,8 +58,14 @@ func (c *importCommand) Run(e *env) error {
 	}
 	return e.show(r, func() {
 		if c.ValidateOnly {
+			for _, n := range r.GetNotes() {
+				e.say("%s", n)
+			}
 			e.say("Every row is good: %d devices would be new, %d changed, %d as before. Nothing was taken.", r.GetCreated(), r.GetUpdated(), r.GetUnchanged())
 			return
+		}
+		for _, n := range r.GetNotes() {
+			e.say("%s", n)
 		}
 		e.say("%d devices are new, %d changed, %d are as before.", r.GetCreated(), r.GetUpdated(), r.GetUnchanged())
 	})

@@ -41,12 +41,16 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 	for i, row := range rows {
 		devices[i] = store.Device{Tag: row.Tag(), Cells: row.Cells()}
 	}
+	notes, err := s.stillInUse(ctx, devices)
+	if err != nil {
+		return nil, s.failed(err, "holds")
+	}
 	if r.GetValidateOnly() {
 		n, err := s.Store.WouldPut(ctx, devices)
 		if err != nil {
 			return nil, s.failed(err, "the import")
 		}
-		return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged)}, nil
+		return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged), Notes: notes}, nil
 	}
 	req, result, done, err := s.request(ctx, r.GetRequestId(), r)
 	if err != nil {
@@ -61,7 +65,7 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 	if err != nil {
 		return nil, s.failed(err, "the import")
 	}
-	return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged)}, nil
+	return &adminv1.ImportDevicesResponse{Created: uint32(n.Created), Updated: uint32(n.Updated), Unchanged: uint32(n.Unchanged), Notes: notes}, nil
 }
 
 // ListDevices implements the call.

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -58,7 +60,7 @@ func (s *inventoryService) ReportInUse(ctx context.Context, r *adminv1.ReportInU
 	if _, err := s.Store.Device(ctx, tag); err != nil {
 		return nil, s.failed(err, "device "+tag)
 	}
-	h, err := hold.New(string(hold.Device), tag, "in use: "+r.GetReason())
+	h, err := hold.New(string(hold.Device), tag, inUse+r.GetReason())
 	if err != nil {
 		return nil, bad("%v", err)
 	}
@@ -74,6 +76,38 @@ func (s *inventoryService) ReportInUse(ctx context.Context, r *adminv1.ReportInU
 		return nil, s.failed(err, "device "+tag)
 	}
 	return s.GetDevice(ctx, &adminv1.GetDeviceRequest{Name: "devices/" + tag})
+}
+
+// inUse begins the reason of a hold that a report of use has placed.
+const inUse = "in use: "
+
+// stillInUse takes out of the rows of a file what says that a device is out of use, where somebody has reported it in use and the hold of that
+// stands: an older file would undo the report (H-046). It says so.
+func (s *inventoryService) stillInUse(ctx context.Context, devices []store.Device) (notes []string, err error) {
+	_, holds, err := s.Store.HoldsInForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	by := map[string]store.Hold{}
+	for _, h := range holds {
+		if h.Scope == string(hold.Device) && strings.HasPrefix(h.Reason, inUse) {
+			by[h.Value] = h
+		}
+	}
+	for i, d := range devices {
+		h, is := by[d.Tag]
+		if !is || d.Cells["out_of_use_confirmed_by"] == "" && d.Cells["cmms_status_at"] == "" {
+			continue
+		}
+		cells := maps.Clone(d.Cells)
+		for _, c := range []string{"out_of_use_confirmed_by", "out_of_use_confirmed_until", "cmms_status_at"} {
+			delete(cells, c)
+		}
+		devices[i].Cells = cells
+		notes = append(notes, fmt.Sprintf("%s: what the file says of its being out of use was left out, for hold %d says that it is in use (%s, by %s). When that has ended, lift the hold and confirm it anew.",
+			d.Tag, h.ID, strings.TrimPrefix(h.Reason, inUse), h.PlacedBy))
+	}
+	return notes, nil
 }
 
 func why(reason string) error {

@@ -113,3 +113,50 @@ func TestAWordThatADeviceIsOutOfUseHoldsForItsTime(t *testing.T) {
 		t.Errorf("%d acts: %v", n, err)
 	}
 }
+
+// H-046: a file that is older than a report of use does not undo it: while the hold of the report stands, what it says of being out of use is
+// left out, and said. Afterwards it counts again.
+func TestAFileDoesNotUndoAReportOfUse(t *testing.T) {
+	a := office(t, "10-1", "10-2")
+	s := &inventoryService{API: a}
+	ctx := as(t, a, "ward", auth.Clinical)
+	until := time.Now().Add(3 * time.Hour).UTC().Format(time.RFC3339)
+	file := "asset_tag,manufacturer,model,out_of_use_confirmed_by,out_of_use_confirmed_until\n"
+	for _, tag := range []string{"10-1", "10-2"} {
+		file += tag + ",Dräger,Delta " + tag + ",R. Okafor," + until + "\n"
+	}
+	confirmed := func() string {
+		t.Helper()
+		out := ""
+		for _, tag := range []string{"10-1", "10-2"} {
+			d, err := a.Store.Device(t.Context(), tag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out += d.Cells["out_of_use_confirmed_by"] + ";"
+		}
+		return out
+	}
+	if _, err := s.ReportInUse(ctx, &adminv1.ReportInUseRequest{Name: "devices/10-1", Reason: "patient admitted"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		r, err := s.ImportDevices(ctx, &adminv1.ImportDevicesRequest{Csv: []byte(file), ValidateOnly: dry})
+		if err != nil || len(r.GetProblems()) > 0 || len(r.GetNotes()) != 1 || !strings.Contains(r.GetNotes()[0], "10-1: ") || !strings.Contains(r.GetNotes()[0], "patient admitted, by ") {
+			t.Fatalf("%v %v", r, err)
+		}
+	}
+	if got := confirmed(); got != ";R. Okafor;" {
+		t.Errorf("while it is in use: %s", got)
+	}
+	_, holds, err := a.Store.HoldsInForce(t.Context())
+	if err != nil || len(holds) != 1 {
+		t.Fatal(holds, err)
+	}
+	if err := a.Store.LiftHold(t.Context(), holds[0].ID, "a", "discharged", store.Audit{At: time.Now(), Actor: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.ImportDevices(ctx, &adminv1.ImportDevicesRequest{Csv: []byte(file)}); err != nil || len(r.GetNotes()) != 0 || confirmed() != "R. Okafor;R. Okafor;" {
+		t.Errorf("after the hold: %v %v %s", r, err, confirmed())
+	}
+}

@@ -2320,7 +2320,9 @@ type ImportDevicesResponse struct {
 	Updated   uint32                 `protobuf:"varint,2,opt,name=updated,proto3" json:"updated,omitempty"`
 	Unchanged uint32                 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
 	// Rows that are not good. When there is one, nothing was taken.
-	Problems      []*RowProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	Problems []*RowProblem `protobuf:"bytes,4,rep,name=problems,proto3" json:"problems,omitempty"`
+	// What was left out of the file, as sentences: a device that was reported in use, and is held for it, is not out of use by a file.
+	Notes         []string `protobuf:"bytes,5,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2379,6 +2381,13 @@ func (x *ImportDevicesResponse) GetUnchanged() uint32 {
 func (x *ImportDevicesResponse) GetProblems() []*RowProblem {
 	if x != nil {
 		return x.Problems
+	}
+	return nil
+}
+
+func (x *ImportDevicesResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
 	}
 	return nil
 }
@@ -6249,12 +6258,13 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x03csv\x18\x01 \x01(\fR\x03csv\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnly\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"\xa2\x01\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\"\xb8\x01\n" +
 	"\x15ImportDevicesResponse\x12\x18\n" +
 	"\acreated\x18\x01 \x01(\rR\acreated\x12\x18\n" +
 	"\aupdated\x18\x02 \x01(\rR\aupdated\x12\x1c\n" +
 	"\tunchanged\x18\x03 \x01(\rR\tunchanged\x127\n" +
-	"\bproblems\x18\x04 \x03(\v2\x1b.primum.admin.v1.RowProblemR\bproblems\"P\n" +
+	"\bproblems\x18\x04 \x03(\v2\x1b.primum.admin.v1.RowProblemR\bproblems\x12\x14\n" +
+	"\x05notes\x18\x05 \x03(\tR\x05notes\"P\n" +
 	"\n" +
 	"RowProblem\x12\x10\n" +
 	"\x03row\x18\x01 \x01(\rR\x03row\x12\x16\n" +
