@@ -57,14 +57,15 @@ type Agent struct {
 	permitKey ed25519.PublicKey
 	log       *slog.Logger
 
-	trust   *trust.Store
-	secrets *secret.Key
-	signer  evidence.Signer // of heads
-	plugins *pluginhost.Host
-	dialer  wire.Dialer
-	places  whereabouts.Prover
-	brake   guard.Brake
-	word    atomic.Int64 // time of the site's word that is in force, in nanoseconds; 0: it is looked at anew
+	trust     *trust.Store
+	secrets   *secret.Key
+	signer    evidence.Signer // of heads
+	plugins   *pluginhost.Host
+	dialer    wire.Dialer
+	places    whereabouts.Prover
+	brake     guard.Brake
+	witnessed signedHead   // newest in the witness file of this life; for the keeper of heads
+	word      atomic.Int64 // time of the site's word that is in force, in nanoseconds; 0: it is looked at anew
 
 	mu      sync.Mutex
 	journal *journal.Journal // guarded by mu, as is all below; replaced at a reset

@@ -21,8 +21,9 @@ const evidenceKeyFile = "evidence.key"
 // mostBetweenHeads is how long records may stand without a signed head over them.
 const mostBetweenHeads = time.Minute
 
-// sayAgain is after how long a head is signed anew though nothing has grown: it shows that nothing has.
-const sayAgain = 10 * time.Minute
+// witnessAgain is after how long the witness file gets a head that covers no more than the one before: it shows that nothing has grown, and
+// is to stay a file that a person can keep.
+const witnessAgain = 10 * time.Minute
 
 // signedHead is the newest one; the zero value is none.
 type signedHead struct {
@@ -68,7 +69,8 @@ func appendSynced(path string, b []byte, how int) (err error) {
 	return f.Sync()
 }
 
-// keepHeads signs a head at once, and then at each step of the clock while records grow, until ctx ends.
+// keepHeads signs a head at once, at each step of the clock while records grow, and each minute in any case, until ctx ends: a newer head
+// over the same records shows that nothing was sent meanwhile.
 func (a *Agent) keepHeads(ctx context.Context) {
 	every := a.cfg.Heads
 	if every <= 0 || every > mostBetweenHeads {
@@ -86,7 +88,7 @@ func (a *Agent) keepHeads(ctx context.Context) {
 	}
 }
 
-// signHead signs a head over what the journal holds, unless the newest head covers it already and is not old. A head is for who
+// signHead is for the one keeper of heads. It signs a head over what the journal holds, unless the newest head covers it already and is not old. A head is for who
 // looks later: that one cannot be made or kept ends no work, and is said.
 func (a *Agent) signHead() {
 	a.mu.Lock()
@@ -94,7 +96,7 @@ func (a *Agent) signHead() {
 	tree, last := j.Tree(), a.head
 	a.mu.Unlock()
 	now := time.Now()
-	if tree.Size() == last.size && now.Sub(last.at) < sayAgain {
+	if tree.Size() == last.size && now.Sub(last.at) < mostBetweenHeads-time.Second {
 		return
 	}
 	root, err := tree.Root()
@@ -114,9 +116,10 @@ func (a *Agent) signHead() {
 		a.headed = make(chan struct{})
 	}
 	a.mu.Unlock()
-	if a.cfg.Witness == "" {
+	if a.cfg.Witness == "" || tree.Size() == a.witnessed.size && now.Sub(a.witnessed.at) < witnessAgain {
 		return
 	}
+	a.witnessed = signedHead{note, tree.Size(), now}
 	if err := appendSynced(a.cfg.Witness, append(note, '\n'), 0); err != nil {
 		a.log.Error("write head to witness file", "file", a.cfg.Witness, "error", err)
 	}

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	list "primum/safetylists"
@@ -83,6 +85,35 @@ func TestASignedHeadStandsOverTheWholeJournalAndInTheWitnessFile(t *testing.T) {
 	if len(heads) != 2 || heads[0].Root.String() != first || heads[1].Root.String() != second || heads[1].Size != size {
 		t.Errorf("witness file: %+v", heads)
 	}
+}
+
+// H-029: also while nothing happens a head is signed each minute, so that soon after a time it is shown that nothing was sent in it; the
+// witness file gets one of ten.
+func TestAnIdleAgentSignsAHeadEachMinute(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a := &Agent{cfg: Config{Data: dir, Policy: list.Lab, Witness: filepath.Join(dir, "witness"), Heads: 10 * time.Second}, id: Identity{Name: "icu"}, log: slog.New(slog.DiscardHandler), headed: make(chan struct{})}
+		var err error
+		if a.signer, err = openSigner(dir, "icu"); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.openJournal(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 31*time.Minute)
+		defer cancel()
+		began := time.Now()
+		a.keepHeads(ctx)
+		if last := a.head.at.Sub(began); last < 30*time.Minute {
+			t.Errorf("the newest head is of %s", last)
+		}
+		if err := a.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if heads := witnessed(t, filepath.Join(dir, "witness"), a.signer.Verifier()); len(heads) != 4 {
+			t.Errorf("the witness file has %d heads: %+v", len(heads), heads)
+		}
+	})
 }
 
 func TestAnotherAgentsEvidenceKeyIsNotTaken(t *testing.T) {

@@ -142,6 +142,10 @@ It goes on running. What to try next:
     --per-day 3 --key $dir/approver.key --by head-of-htm
   $bin/primum probe $spare snmp.get
   $bin/primum hold place --all --reason "trying it"
+  $bin/primum-agent stop --data $dir/agent --reason "trying it"; $bin/primum agents list
+  $bin/primum touched 10-1001 --between $(date -d yesterday +%F) $(date -d tomorrow +%F)
+  $bin/primum evidence export demo --to $dir/record; $bin/primum evidence verify $dir/record
+A device that was asked rests for 24 hours from the same question.
 Admin API: $(cat "$dir/controller/admin.address"), control plane: $(cat "$dir/controller/control.address")
 To end it: kill ${pids[*]}   (the agent keeps its sockets open for late answers, up to 30 s)
 TEXT

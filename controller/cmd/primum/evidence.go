@@ -169,9 +169,14 @@ func (c *evidenceVerifyCommand) proof(e *env, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	words := "The key is the one in the file; compare it with the agent's own: " + p.Verifier
+	if c.Key != "" {
+		words = "The key is the one that you gave."
+	}
 	return e.data(map[string]any{"record": p.Record, "agent": p.Head.Agent, "head_size": p.Head.Size, "signed_at": p.Head.At, "key": p.Verifier}, func() {
 		e.say("Record %d of agent %s stands under its signed head over %d records, of %s.", p.Record.Seq, p.Head.Agent, p.Head.Size, p.Head.At.Format("2006-01-02 15:04:05Z07:00"))
 		e.say("%s", strings.TrimSuffix(string(p.Raw), "\n"))
+		e.say("%s", words)
 	})
 }
 

@@ -108,7 +108,7 @@ func (e *env) touched(r *adminv1.Touched) {
 	case shown:
 		e.say("Nothing was sent to it in this time. The records named above are all there are; primum evidence export and verify show it.")
 	default:
-		e.say("No record says that anything was sent to it in this time. That is not shown yet: see the agents above.")
+		e.say("No record says that anything was sent to it in this time. That is not shown yet: see the agents above. An agent that is connected signs a head each minute; ask again after that.")
 	}
 }
 

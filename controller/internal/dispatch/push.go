@@ -255,7 +255,10 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if !known {
 		return false, nil
 	}
-	items := ses.free(l.plan, tasks)
+	items, err := ses.free(ctx, run.Name, l, tasks)
+	if err != nil {
+		return false, err
+	}
 	if items, err = ses.well(ctx, run.Name, l, items); err != nil {
 		return false, err
 	}
@@ -317,23 +320,33 @@ func (ses *session) usable(l *loaded) *list.Refusal {
 	return l.leave.Covers(r.List.Site(), l.document, ses.Now())
 }
 
-// free returns the items that no hold covers.
-func (ses *session) free(p permit.Plan, tasks []store.Task) []int {
-	var items []int
+// free returns the items that no hold covers. Of the others it writes which hold it is.
+func (ses *session) free(ctx context.Context, run string, l *loaded, tasks []store.Task) (items []int, err error) {
+	said := map[string][]int{}
 	for _, t := range tasks {
-		if t.Item < 0 || t.Item >= len(p.Items) {
+		if t.Item < 0 || t.Item >= len(l.plan.Items) {
 			continue
 		}
-		d := p.Items[t.Item].Device
-		s := hold.Subject{Tag: d.ID, Site: p.Site}
+		d := l.plan.Items[t.Item].Device
+		s := hold.Subject{Tag: d.ID, Site: l.plan.Site}
 		for _, c := range d.Claims {
 			s.Models = append(s.Models, c.Manufacturer+"/"+c.Model)
 		}
-		if _, held := hold.First(ses.holds, s); !held {
+		h, held := hold.First(ses.holds, s)
+		if !held {
 			items = append(items, t.Item)
+			continue
+		}
+		if words := fmt.Sprintf("it waits for a hold of %s: %s", h, h.Reason); t.Reason != string(list.Held) || t.Detail != words {
+			said[words] = append(said[words], t.Item)
 		}
 	}
-	return items
+	for words, held := range said {
+		if err := ses.Store.Say(ctx, run, held, string(list.Held), words); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
 }
 
 // well returns the items whose device is not in distress, by what any agent saw: another one knows nothing of it and would ask it, and the
