@@ -3,10 +3,40 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"primum/controller/internal/store"
 	list "primum/safetylists"
 )
+
+// vetted is for how long a question that may go out is not looked at again while it waits for its turn. It is less than any gap: a device
+// that another agent asks meanwhile is that agent's until its gap is over (H-020).
+const vetted = 2 * time.Second
+
+// vet looks at what only the controller knows before a question goes out: rests and the inventory as they are now.
+func (ses *session) vet(ctx context.Context, run store.Run, l *loaded, items []int) ([]int, error) {
+	if l.vetted == nil {
+		l.vetted = map[int]time.Time{}
+	}
+	now := ses.Now()
+	seen := func(item int) bool {
+		at, ok := l.vetted[item]
+		return ok && !now.Before(at) && now.Sub(at) < vetted
+	}
+	left := slices.DeleteFunc(slices.Clone(items), seen)
+	left, err := ses.awake(ctx, run, l, left)
+	if err == nil {
+		left, err = ses.present(ctx, run, l, left)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range left {
+		l.vetted[item] = now
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(item int) bool { return !seen(item) }), nil
+}
 
 // present leaves out, and refuses, the questions that the list does not allow of a device as the inventory has it now. The agent decides on
 // the device of the signed plan; what is learned after the approval, that it is on a patient, of another model, or has another version,

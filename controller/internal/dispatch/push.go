@@ -152,6 +152,7 @@ type loaded struct {
 	members []member // an item's wave
 	proven  map[string]bool
 	said    map[string]string   // wave to why it waits
+	vetted  map[int]time.Time   // item to when rest and inventory were last looked at
 	rests   map[int]time.Time   // item to the end of its device's rest
 	tags    map[string][]string // name of a physical device to its asset tags
 	names   map[string][]string // asset tag to the names of its device
@@ -282,11 +283,8 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
-	if items, err = ses.awake(ctx, run, l, items); err != nil || len(items) == 0 {
+	if items, err = ses.vet(ctx, run, l, items); err != nil || len(items) == 0 {
 		return err == nil, err // others may have their turn
-	}
-	if items, err = ses.present(ctx, run, l, items); err != nil || len(items) == 0 {
-		return err == nil, err
 	}
 	room, err := ses.Store.Room(ctx, ses.agent)
 	if err != nil {

@@ -183,3 +183,30 @@ func TestAQuestionIsDecidedOnceMoreOnTheDeviceAsItIsNow(t *testing.T) {
 		t.Errorf("an inventory that cannot be read: %v %v", left, err)
 	}
 }
+
+// A question that waits for its turn is not looked at again with every look, and is after two seconds, or when the clock was set back.
+func TestAQuestionThatWaitsForItsTurnIsLookedAtEveryTwoSeconds(t *testing.T) {
+	s, _ := service(t)
+	p := devices(t, s, 1)
+	looks := 0
+	s.Device = func(context.Context, string) (list.Device, error) {
+		looks++
+		return p.Items[0].Device, nil // of which the list of this test approves nothing
+	}
+	run, err := s.Store.Run(t.Context(), "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	s.Now = func() time.Time { return now }
+	for _, c := range []struct {
+		ago   time.Duration
+		looks int
+	}{{0, 0}, {vetted - 1, 0}, {vetted, 1}, {-1, 1}} {
+		looks = 0
+		left, err := (&session{Service: s, agent: "icu"}).vet(t.Context(), run, &loaded{plan: p, vetted: map[int]time.Time{0: now.Add(-c.ago)}}, []int{0})
+		if err != nil || looks != c.looks || len(left) != 1-c.looks {
+			t.Errorf("%s after it was looked at: %d looks, left %v, %v", c.ago, looks, left, err)
+		}
+	}
+}
