@@ -238,7 +238,9 @@ func (h *testAgent) order(raw []byte) {
 // records returns the whole journal, its chain verified.
 func (h *testAgent) records() []evidence.Record {
 	h.t.Helper()
+	h.mu.Lock() // with which a record is written and noted by the guard
 	all, err := h.journal.Read(1, 1<<20, 1<<30)
+	h.mu.Unlock()
 	if err != nil {
 		h.t.Fatal(err)
 	}
