@@ -69,7 +69,7 @@ func TestFromTheControllerNothingReachesADeviceWithoutApprovalOrUnderAHold(t *te
 	if r := s.received(); r.Totals.Conversations != 0 {
 		t.Errorf("something was sent: %v", r.Totals)
 	}
-	if out := s.primum("report", run(held)); !strings.Contains(out, "0 questions asked: none.") || !strings.Contains(out, "STOPPED") {
+	if out := s.primum("report", run(held)); !strings.Contains(out, "0 questions asked: none.") || !strings.Contains(out, "HELD") || !strings.Contains(out, "it waits for a hold of everything: construction work") {
 		t.Errorf("report: %s", out)
 	}
 }
