@@ -88,8 +88,8 @@ func (a *Agent) keepHeads(ctx context.Context) {
 	}
 }
 
-// signHead is for the one keeper of heads. It signs a head over what the journal holds, unless the newest head covers it already and is not old. A head is for who
-// looks later: that one cannot be made or kept ends no work, and is said.
+// signHead is for the one keeper of heads. It signs a head over what the journal holds, unless the newest head covers it already and is
+// not old. A head is for who looks later: that one cannot be made or kept ends no work, and is said.
 func (a *Agent) signHead() {
 	a.mu.Lock()
 	j := a.journal

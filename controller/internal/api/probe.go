@@ -218,6 +218,9 @@ func (s *probeService) wait(ctx context.Context, run string) (*adminv1.ProbeResp
 				return nil, s.failed(err, "run "+run)
 			}
 			t := s.told(r, tasks)[0]
+			if !ended(r.State) && t.State != "UNKNOWN" { // the agent is back in this very moment
+				continue
+			}
 			if t.State == "REFUSED" || t.State == "STOPPED" && t.Messages == 0 {
 				return nil, refused(list.Refusal{Reason: list.Reason(t.Reason), Detail: t.Detail}, nil)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"primum/controller/internal/store"
@@ -56,7 +57,7 @@ func (ses *session) present(ctx context.Context, run store.Run, l *loaded, items
 				left = append(left, item)
 				continue
 			}
-			reason, detail = dec.Reason, "as the inventory has it now: "+dec.Detail()
+			reason, detail = dec.Reason, strings.TrimSuffix("as the inventory has it now: "+dec.Detail(), ": ")
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
