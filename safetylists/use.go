@@ -28,7 +28,7 @@ type useSpec struct {
 // so that a day is what a site has to want, and more than three days nobody's decision.
 const (
 	leastFresh   = 5 * time.Minute
-	mostFresh    = 72 * time.Hour
+	MostFresh    = 72 * time.Hour // at no site does an older one count
 	defaultFresh = 24 * time.Hour
 )
 
@@ -39,8 +39,8 @@ func (spec siteSpec) use() (UseStatus, error) {
 	u := UseStatus{Fresh: defaultFresh}
 	if spec.UseStatus.Fresh != "" {
 		d, err := time.ParseDuration(spec.UseStatus.Fresh)
-		if err != nil || d < leastFresh || d > mostFresh {
-			return UseStatus{}, fmt.Errorf("site file: use_status: fresh: %q is not a time from %s to %s", spec.UseStatus.Fresh, leastFresh, mostFresh)
+		if err != nil || d < leastFresh || d > MostFresh {
+			return UseStatus{}, fmt.Errorf("site file: use_status: fresh: %q is not a time from %s to %s", spec.UseStatus.Fresh, leastFresh, MostFresh)
 		}
 		u.Fresh = d
 	}

@@ -29,7 +29,7 @@ type inventoryService struct {
 
 // ImportDevices implements the call.
 func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportDevicesRequest) (*adminv1.ImportDevicesResponse, error) {
-	rows, problems := inventory.Parse(r.GetCsv())
+	rows, problems := inventory.Parse(r.GetCsv(), s.Now())
 	if len(problems) > 0 {
 		out := &adminv1.ImportDevicesResponse{}
 		for _, p := range problems {
@@ -45,6 +45,7 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 	if err != nil {
 		return nil, s.failed(err, "holds")
 	}
+	notes = append(notes, over(rows, s.Now())...)
 	if r.GetValidateOnly() {
 		n, err := s.Store.WouldPut(ctx, devices)
 		if err != nil {

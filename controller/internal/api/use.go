@@ -8,15 +8,12 @@ import (
 	"time"
 
 	"primum/controller/internal/hold"
+	"primum/controller/internal/inventory"
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
 )
 
-// The bounds of a confirmation: a shift, and not a standing belief (H-002).
-const (
-	leastOutOfUse = time.Minute
-	mostOutOfUse  = 12 * time.Hour
-)
+const leastOutOfUse = time.Minute
 
 // ConfirmOutOfUse implements the call. It stands in the inventory as if the CMMS had told it, under the caller's name.
 func (s *inventoryService) ConfirmOutOfUse(ctx context.Context, r *adminv1.ConfirmOutOfUseRequest) (*adminv1.Device, error) {
@@ -25,7 +22,7 @@ func (s *inventoryService) ConfirmOutOfUse(ctx context.Context, r *adminv1.Confi
 		return nil, err
 	}
 	d := r.GetDuration()
-	if d == nil || !d.IsValid() || d.AsDuration() < leastOutOfUse || d.AsDuration() > mostOutOfUse {
+	if d == nil || !d.IsValid() || d.AsDuration() < leastOutOfUse || d.AsDuration() > inventory.MostOutOfUse {
 		return nil, bad("say for how long nobody will depend on the device: from %s to %s", "1 minute", "12 hours")
 	}
 	if err := why(r.GetReason()); err != nil {
@@ -108,6 +105,29 @@ func (s *inventoryService) stillInUse(ctx context.Context, devices []store.Devic
 			d.Tag, h.ID, strings.TrimPrefix(h.Reason, inUse), h.PlacedBy))
 	}
 	return notes, nil
+}
+
+// mostNotes is how many devices a note names.
+const mostNotes = 20
+
+// over says which words of a file have an end that is behind them. The file is taken: it is as the CMMS has it, and such a word allows nothing.
+func over(rows []inventory.Row, now time.Time) (notes []string) {
+	more := 0
+	for _, row := range rows {
+		words := row.Over(now)
+		if len(words) == 0 {
+			continue
+		}
+		if len(notes) == mostNotes {
+			more++
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("%s: %s, and counts for nothing.", row.Tag(), strings.Join(words, "; ")))
+	}
+	if more > 0 {
+		notes = append(notes, fmt.Sprintf("The same of %d further devices.", more))
+	}
+	return notes
 }
 
 func why(reason string) error {

@@ -16,8 +16,10 @@ import (
 
 const head = "asset_tag,manufacturer,model,firmware,risk_class,mac,ip,snmp_version,firmware_attested_by,firmware_attested_on\n"
 
+var today = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
 func TestParseMakesADevice(t *testing.T) {
-	rows, problems := Parse([]byte(head + "10-1001,Acme,Monitor 7,2.8.0,Life-Support,00-10-5D-01-02-03,10.0.0.7,2c,M. Lindqvist,2026-11-20\n"))
+	rows, problems := Parse([]byte(head+"10-1001,Acme,Monitor 7,2.8.0,Life-Support,00-10-5D-01-02-03,10.0.0.7,2c,M. Lindqvist,2026-11-20\n"), today)
 	if len(problems) > 0 || len(rows) != 1 {
 		t.Fatalf("rows %v, problems %v", rows, problems)
 	}
@@ -43,7 +45,7 @@ func TestADeviceIsRegisteredWithTheSNMPVersionOfItsRow(t *testing.T) {
 		"2c": {SNMPPort: 161},
 		"3":  {SNMPPort: 161, SNMPVersion: list.SNMPv3},
 	} {
-		rows, problems := Parse([]byte("asset_tag,manufacturer,model,snmp_version\n1,A,B," + cell + "\n"))
+		rows, problems := Parse([]byte("asset_tag,manufacturer,model,snmp_version\n1,A,B,"+cell+"\n"), today)
 		if len(problems) != 0 {
 			t.Fatalf("%q: %v", cell, problems)
 		}
@@ -56,7 +58,7 @@ func TestADeviceIsRegisteredWithTheSNMPVersionOfItsRow(t *testing.T) {
 func TestACertificatePinIsTakenAsPeopleCopyIt(t *testing.T) {
 	const pin = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 	for cell, ok := range map[string]bool{pin: true, strings.ToUpper(pin): true, strings.ToUpper(pin[:2] + ":" + pin[2:]): true, pin[1:]: false, "sha256 " + pin: false, strings.Repeat("g", 64): false} {
-		rows, problems := Parse([]byte("asset_tag,manufacturer,model,tls_pin\n1,A,B," + cell + "\n"))
+		rows, problems := Parse([]byte("asset_tag,manufacturer,model,tls_pin\n1,A,B,"+cell+"\n"), today)
 		if (len(problems) == 0) != ok {
 			t.Errorf("%q: %v", cell, problems)
 		}
@@ -106,7 +108,7 @@ func TestParseSaysWhereAndWhy(t *testing.T) {
 		"quotes":              {"asset_tag,manufacturer,model\n1,\"A,B\n", 2, "", "quotation marks"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, problems := Parse([]byte(c.text))
+			rows, problems := Parse([]byte(c.text), today)
 			if len(rows) != 0 || len(problems) == 0 {
 				t.Fatalf("rows %v, problems %v", rows, problems)
 			}
@@ -121,7 +123,7 @@ func TestParseSaysWhereAndWhy(t *testing.T) {
 // H-045: a word about an address is of one address, one network card and one time; it does not pass on to another.
 func TestAWordAboutAnAddressStandsWithWhatItIsOf(t *testing.T) {
 	const columns = "asset_tag,manufacturer,model,mac,ip,address_attested,address_attested_by,address_attested_on,address_attested_until\n1,A,B,"
-	rows, problems := Parse([]byte(columns + "02:00:00:00:00:01,10.0.0.7,10.0.0.7,M. Lindqvist,2026-11-01,2027-11-01\n"))
+	rows, problems := Parse([]byte(columns+"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M. Lindqvist,2026-11-01,2027-11-01\n"), today)
 	if len(problems) != 0 {
 		t.Fatal(problems)
 	}
@@ -144,7 +146,7 @@ func TestAWordAboutAnAddressStandsWithWhatItIsOf(t *testing.T) {
 		"02:00:00:00:00:01,10.0.0.7,10.0.0.7,M,2026-11-01,2026-11-01": "address_attested_until",
 		",10.0.0.7,10.0.0.7,M,2026-11-01,2027-01-01":                  "mac",
 	} {
-		rows, problems := Parse([]byte(columns + cells + "\n"))
+		rows, problems := Parse([]byte(columns+cells+"\n"), today)
 		if len(rows) != 0 || len(problems) != 1 || problems[0].Column != column {
 			t.Errorf("%s: %v", cells, problems)
 		}
@@ -162,7 +164,7 @@ func TestAStatusOfTheCMMSNeedsItsTime(t *testing.T) {
 		"in storage,":                          nil,
 		",":                                    nil,
 	} {
-		rows, problems := Parse([]byte(columns + cells + "\n"))
+		rows, problems := Parse([]byte(columns+cells+"\n"), today)
 		if len(problems) != 0 {
 			t.Fatal(problems)
 		}
@@ -171,28 +173,68 @@ func TestAStatusOfTheCMMSNeedsItsTime(t *testing.T) {
 		}
 	}
 	for cells, column := range map[string]string{"in storage,2026-11-24": "cmms_status_at", "in storage,2026-11-24 07:00": "cmms_status_at", ",2026-11-24T07:00:00Z": "cmms_status"} {
-		if rows, problems := Parse([]byte(columns + cells + "\n")); len(rows) != 0 || len(problems) != 1 || problems[0].Column != column {
+		if rows, problems := Parse([]byte(columns+cells+"\n"), today); len(rows) != 0 || len(problems) != 1 || problems[0].Column != column {
 			t.Errorf("%s: %v", cells, problems)
 		}
 	}
 }
 
+// A word of another time than the file's would hold for nothing, and whoever imports it would believe the contrary.
+func TestWordsThatAreStillToComeOrHaveEndedAreNamed(t *testing.T) {
+	const columns = "asset_tag,manufacturer,model,firmware,mac,ip,cmms_status,cmms_status_at,firmware_attested_by,firmware_attested_on," +
+		"address_attested,address_attested_by,address_attested_on,address_attested_until,out_of_use_confirmed_by,out_of_use_confirmed_until\n1,A,B,1,02:00:00:00:00:01,10.0.0.7,"
+	for cells, column := range map[string]string{
+		"in storage,2026-11-28T12:01:00Z,M,2026-11-29,10.0.0.7,M,2026-11-29,2026-11-30,M,2026-11-29T00:01:00Z":      "", // today it is the 29th in Kiribati
+		"in storage,2026-11-28T13:00:00+01:00,M,2020-01-01,10.0.0.7,M,2025-11-29,2026-11-29,M,2020-01-01T00:00:00Z": "",
+		"in storage,2026-11-28T12:01:01Z,,,,,,,,": "cmms_status_at",
+		",,M,2026-11-30,,,,,,":                    "firmware_attested_on",
+		",,,,10.0.0.7,M,2026-11-30,2027-01-01,,":  "address_attested_on",
+		",,,,10.0.0.7,M,2026-01-01,2026-11-28,,":  "address_attested_until",
+		",,,,,,,,M,2026-11-29T00:01:01Z":          "out_of_use_confirmed_until",
+		",,,,,,,,M,2028-01-01T00:00:00Z":          "out_of_use_confirmed_until",
+	} {
+		rows, problems := Parse([]byte(columns+cells+"\n"), today)
+		switch {
+		case column == "" && (len(rows) != 1 || len(problems) != 0):
+			t.Errorf("%s: %v", cells, problems)
+		case column != "" && (len(rows) != 0 || len(problems) != 1 || problems[0].Row != 2 || problems[0].Column != column):
+			t.Errorf("%s: %v", cells, problems)
+		}
+	}
+}
+
+// What was taken once and has ended since is not refused when it is read again; it is said that it counts for nothing.
+func TestWhatHasEndedSinceIsNoFaultOfWhatWasKept(t *testing.T) {
+	row, err := Restore(map[string]string{"asset_tag": "1", "manufacturer": "A", "model": "B", "mac": "02:00:00:00:00:01", "ip": "10.0.0.7", "cmms_status": "in storage", "cmms_status_at": "2026-11-24T07:00:00Z",
+		"address_attested": "10.0.0.7", "address_attested_by": "M", "address_attested_on": "2025-01-01", "address_attested_until": "2025-06-01", "out_of_use_confirmed_by": "M", "out_of_use_confirmed_until": "2026-11-28T12:00:00Z"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"the confirmation of its being out of use has ended", "its CMMS status is more than 72 hours old"}
+	if diff := cmp.Diff(want, row.Over(today)); diff != "" {
+		t.Error(diff)
+	}
+	if over := row.Over(today.Add(-48 * time.Hour)); over != nil {
+		t.Error(over)
+	}
+}
+
 func TestParseReportsEveryBadRowAndTakesNone(t *testing.T) {
-	rows, problems := Parse([]byte("asset_tag,manufacturer,model,ip\n1,A,B,bad\n2,A,B,10.0.0.2\n3,A,B,worse\n"))
+	rows, problems := Parse([]byte("asset_tag,manufacturer,model,ip\n1,A,B,bad\n2,A,B,10.0.0.2\n3,A,B,worse\n"), today)
 	if len(rows) != 0 || len(problems) != 2 || problems[0].Row != 2 || problems[1].Row != 4 {
 		t.Errorf("rows %v, problems %v", rows, problems)
 	}
 }
 
 func TestParseReadsSemicolonsAndAByteOrderMark(t *testing.T) {
-	rows, problems := Parse([]byte("\xef\xbb\xbfAsset_Tag;manufacturer;model\r\n007;A;B, C\r\n"))
+	rows, problems := Parse([]byte("\xef\xbb\xbfAsset_Tag;manufacturer;model\r\n007;A;B, C\r\n"), today)
 	if len(problems) > 0 || rows[0].Tag() != "007" || rows[0].Cell("model") != "B, C" {
 		t.Errorf("rows %v, problems %v", rows, problems)
 	}
 }
 
 func TestWriteKeepsASpreadsheetFromRunningACell(t *testing.T) {
-	rows, problems := Parse([]byte("asset_tag,manufacturer,model,notes\n1,=HYPERLINK(1),@B,'quoted'\n2,'=A,B,-1\n"))
+	rows, problems := Parse([]byte("asset_tag,manufacturer,model,notes\n1,=HYPERLINK(1),@B,'quoted'\n2,'=A,B,-1\n"), today)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -205,7 +247,7 @@ func TestWriteKeepsASpreadsheetFromRunningACell(t *testing.T) {
 			t.Errorf("no %s in %s", want, out.String())
 		}
 	}
-	again, problems := Parse(out.Bytes())
+	again, problems := Parse(out.Bytes(), today)
 	if diff := cmp.Diff(rows, again, cmp.AllowUnexported(Row{})); diff != "" || len(problems) > 0 {
 		t.Error(problems, diff)
 	}
@@ -215,7 +257,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "10-1001,Acme,Monitor 7,2.8.0,Life-Support,00-10-5D-01-02-03,10.0.0.7,2c,M. Lindqvist,2026-11-20\n"))
 	f.Add([]byte("asset_tag;manufacturer;model\n1;'=A;''@\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		rows, problems := Parse(text)
+		rows, problems := Parse(text, today)
 		if len(rows) > 0 && len(problems) > 0 {
 			t.Fatal("rows and problems")
 		}
@@ -229,7 +271,7 @@ func FuzzParse(f *testing.F) {
 		if err := Write(&out, rows); err != nil {
 			t.Fatal(err)
 		}
-		again, problems := Parse(out.Bytes())
+		again, problems := Parse(out.Bytes(), today)
 		if diff := cmp.Diff(rows, again, cmp.AllowUnexported(Row{})); diff != "" || len(problems) > 0 {
 			t.Errorf("%v after a round trip: %s\n%q", problems, diff, out.String())
 		}
@@ -248,7 +290,7 @@ func TestThePaperAboutTheFileNamesEveryColumnAndItsExampleIsTaken(t *testing.T) 
 	}
 	_, example, _ := strings.Cut(string(b), "```\n")
 	example, _, _ = strings.Cut(example, "```")
-	rows, problems := Parse([]byte(example))
+	rows, problems := Parse([]byte(example), today)
 	if len(rows) != 1 || len(problems) != 0 {
 		t.Fatalf("the example: %d rows, %v", len(rows), problems)
 	}

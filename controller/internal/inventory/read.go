@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -20,9 +21,9 @@ const (
 	maxProblems = 1000
 )
 
-// Parse reads a file. When there is a problem, there are no rows. Fields are separated by commas, or
+// Parse reads a file that somebody gives now. When there is a problem, there are no rows. Fields are separated by commas, or
 // by semicolons where the header line has no comma.
-func Parse(text []byte) ([]Row, []Problem) {
+func Parse(text []byte, now time.Time) ([]Row, []Problem) {
 	if len(text) > MaxSize {
 		return nil, []Problem{{Words: fmt.Sprintf("the file has %d octets; at most %d are taken", len(text), MaxSize)}}
 	}
@@ -43,7 +44,7 @@ func Parse(text []byte) ([]Row, []Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	f := &file{header: header, tags: map[string]int{}, addresses: map[string]int{}}
+	f := &file{header: header, now: now, tags: map[string]int{}, addresses: map[string]int{}}
 	for row := 2; ; row++ {
 		fields, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -106,6 +107,7 @@ func parseHeader(header []string) ([]string, []Problem) {
 
 type file struct {
 	header    []string
+	now       time.Time
 	rows      []Row
 	problems  []Problem
 	tags      map[string]int
@@ -128,6 +130,9 @@ func (f *file) read(row int, fields []string) {
 		}
 	}
 	problems := check(cells)
+	if len(problems) == 0 {
+		problems = checkDays(cells, f.now)
+	}
 	for _, p := range problems {
 		f.add(row, p.Column, p.Words)
 	}
