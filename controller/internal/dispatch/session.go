@@ -214,7 +214,7 @@ func (ses *session) resume(ctx context.Context) error {
 	if ses.resumed || ses.intake.Mark() < ses.told {
 		return nil
 	}
-	again, err := ses.Store.Resume(ctx, ses.agent, ses.epoch, func(order string, ordinal uint32) bool { return ses.started[place{order, ordinal}] }, ses.Now())
+	again, err := ses.Store.Resume(ctx, ses.agent, ses.epoch, func(order string, ordinal uint32) bool { return ses.started[place{order, ordinal}] }, ses.intake.Other(), ses.Now())
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type Intake struct {
 	key         string // verifier of the agent's heads
 	head        evidence.Head
 	tree        evidence.Tree
+	follows     bool // the first new record of the session follows the last one that was stored
+	other       bool // it does not
 }
 
 // New begins at what the store holds of the agent's journal. The key is the verifier of the agent's heads.
@@ -49,6 +51,10 @@ func New(ctx context.Context, db *store.Store, a store.Agent, key string) (*Inta
 
 // Mark is the newest record that is stored.
 func (in *Intake) Mark() uint64 { return in.head.Seq }
+
+// Other reports whether the first record that the session brought does not follow the last one that was stored: the journal is another
+// than it was, as on a copy of the agent's disk from a moment before, and does not know all that was begun.
+func (in *Intake) Other() bool { return in.other }
 
 // Take stores a batch. Records that are stored already are passed over. It fails with store.ErrGap
 // when some are missing before it, with store.ErrFenced when the session is not the newest, and with
@@ -69,10 +75,11 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 		return nil
 	}
 	b := store.Batch{Agent: in.agent, Epoch: in.epoch, Incarnation: in.incarnation, From: in.head.Seq, At: at}
-	head, tree := in.head, in.tree
+	head, tree, follows, other := in.head, in.tree, in.follows, in.other
 	for _, raw := range m.GetRecords()[known:] {
 		grown := flat(tree.Add(raw))
 		r, next, err := head.Follow(raw)
+		follows, other = true, other || !follows && err != nil && head.Seq > 0
 		if err != nil {
 			// the chain goes on from what the agent says, so that one bad record is one bad record
 			next = evidence.Head{Seq: head.Seq + 1, Hash: sha256.Sum256(raw)}
@@ -103,7 +110,7 @@ func (in *Intake) Take(ctx context.Context, m *controlv1.RecordBatch, at time.Ti
 	if err := in.db.TakeRecords(ctx, b); err != nil {
 		return err
 	}
-	in.head, in.tree = head, tree
+	in.head, in.tree, in.follows, in.other = head, tree, follows, other
 	return nil
 }
 

@@ -331,16 +331,21 @@ func applyFates(ctx context.Context, tx *sql.Tx, tasks []Dispatched, fates []Fat
 	return nil
 }
 
-// loseTask ends a task of which nobody knows whether a byte was sent. The device counts as visited.
+// mayUse is for how long an order may be used after it went out: ten minutes of a permit, and the clocks' difference.
+const mayUse = 11 * time.Minute
+
+// loseTask ends a task of which nobody knows whether a byte was sent. The device counts as visited: when the record says that it was
+// begun, else when that may have been at the latest.
 func loseTask(ctx context.Context, tx *sql.Tx, run string, item int, why string, at time.Time) error {
 	if _, err := change(ctx, tx, `UPDATE task SET state = 'UNKNOWN', detail = ?, finished = ? WHERE run = ? AND item = ?`,
 		why, micros(at), run, item); err != nil {
 		return err
 	}
 	_, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item)
-		SELECT device, question, kind, dispatched, 'UNKNOWN', run, item FROM task WHERE run = ? AND item = ?
+		SELECT t.device, t.question, t.kind, max(t.dispatched, coalesce(nullif(s.begun, 0), min(?, r.closes, t.dispatched + ?))), 'UNKNOWN', t.run, t.item
+		FROM task t JOIN run r ON r.name = t.run LEFT JOIN sending s ON s.work_order = t.work_order AND s.ordinal = t.ordinal WHERE t.run = ? AND t.item = ?
 		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item
-		WHERE excluded.at >= visit.at`, run, item)
+		WHERE excluded.at >= visit.at`, micros(at), mayUse.Microseconds(), run, item)
 	return err
 }
 

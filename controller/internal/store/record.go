@@ -168,10 +168,10 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 	return "", b.finish(ctx, tx, x, o)
 }
 
-// begun keeps the rest of a device whose order is not known here, as after a restore from a backup: the agent has asked it, and the other
-// agents know nothing of it (H-049).
+// begun keeps that a question was begun: whatever the agent says later, it is not sent anew (H-013). Of a device whose order is not known
+// here, as after a restore from a backup, it keeps the rest: the agent has asked it, and the other agents know nothing of it (H-049).
 func (b Batch) begun(ctx context.Context, tx *sql.Tx, x Begun) error {
-	n, err := one(ctx, tx, scanNumber, `SELECT count(*) FROM sending WHERE work_order = ? AND ordinal = ?`, x.Order, x.Ordinal)
+	n, err := change(ctx, tx, `UPDATE sending SET begun = ? WHERE work_order = ? AND ordinal = ?`, micros(x.At), x.Order, x.Ordinal)
 	if err != nil || n > 0 || x.Device == "" {
 		return err
 	}

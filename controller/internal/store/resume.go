@@ -8,8 +8,10 @@ import (
 
 // Resume settles the tasks that earlier sessions of an agent left open, once its journal has told all
 // that it knows: a task that the journal holds as started waits for its outcome, every other one was
-// never begun and may be sent anew (CONTROL-PLANE 4.2). It fails with ErrFenced for an older session.
-func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started func(order string, ordinal uint32) bool, at time.Time) (again int, err error) {
+// never begun and may be sent anew (CONTROL-PLANE 4.2). One whose start stands in the records that are stored, and that the
+// agent knows nothing of, may have been asked all the same, and so may every one of a journal that is another than it was:
+// that is what a copy of an agent's disk from a moment ago looks like (H-013). It fails with ErrFenced for an older session.
+func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started func(order string, ordinal uint32) bool, other bool, at time.Time) (again int, err error) {
 	err = s.tx(ctx, "resume tasks", func(tx *sql.Tx) error {
 		current, err := one(ctx, tx, scanNumber, `SELECT session_epoch FROM agent WHERE name = ?`, agent)
 		if err != nil {
@@ -18,16 +20,27 @@ func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started 
 		if current != epoch {
 			return ErrFenced
 		}
-		tasks, err := all(ctx, tx, func(scan func(...any) error) (d Dispatched, err error) {
-			err = scan(&d.Run, &d.Item, &d.Order, &d.Ordinal)
-			return d, err
-		}, `SELECT t.run, t.item, t.work_order, t.ordinal FROM task t JOIN work_order o ON o.id = t.work_order
+		type left struct {
+			Dispatched
+			begun bool
+		}
+		tasks, err := all(ctx, tx, func(scan func(...any) error) (l left, err error) {
+			err = scan(&l.Run, &l.Item, &l.Order, &l.Ordinal, &l.begun)
+			return l, err
+		}, `SELECT t.run, t.item, t.work_order, t.ordinal, s.begun > 0 FROM task t JOIN work_order o ON o.id = t.work_order
+			JOIN sending s ON s.work_order = t.work_order AND s.ordinal = t.ordinal
 			WHERE t.state = 'DISPATCHED' AND o.agent = ? AND o.epoch < ?`, agent, epoch)
 		if err != nil {
 			return err
 		}
 		for _, t := range tasks {
 			if started(t.Order, t.Ordinal) {
+				continue
+			}
+			if t.begun || other {
+				if err := loseTask(ctx, tx, t.Run, t.Item, "the agent's journal is another than it was; the device may have been asked", at); err != nil {
+					return err
+				}
 				continue
 			}
 			again++
