@@ -1,8 +1,10 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -53,11 +55,14 @@ func (ses *session) present(ctx context.Context, run store.Run, l *loaded, items
 		reason, detail := list.NotRegistered, "it is no longer in the inventory"
 		if err == nil {
 			dec := r.List.Decide(d, it.Query, ses.Now())
-			if dec.Allowed() {
+			if no := elsewhereNow(it.Device, d); no != nil {
+				reason, detail = no.Reason, no.Detail
+			} else if dec.Allowed() {
 				left = append(left, item)
 				continue
+			} else {
+				reason, detail = dec.Reason, strings.TrimSuffix("as the inventory has it now: "+dec.Detail(), ": ")
 			}
-			reason, detail = dec.Reason, strings.TrimSuffix("as the inventory has it now: "+dec.Detail(), ": ")
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
@@ -67,4 +72,20 @@ func (ses *session) present(ctx context.Context, run store.Run, l *loaded, items
 		ses.Bell.Ring()
 	}
 	return left, nil
+}
+
+// elsewhereNow reports that the inventory has a device at another address than the plan, with another network card, or no longer with the word
+// about its address that the plan carries. The agent would hold the old address against the old card and the old word, and ask whoever is
+// there by now.
+func elsewhereNow(planned, now list.Device) *list.Refusal {
+	const anew = "; make a plan anew"
+	switch word := now.Fixed; {
+	case planned.Address != now.Address:
+		return list.Refuse(list.AddressMoved, fmt.Sprintf("the plan has it at %s, and the inventory has it at %s now", planned.Address, cmp.Or(strings.TrimPrefix(now.Address.String(), "invalid IP"), "no address"))+anew)
+	case !slices.Equal(list.Reached("", "", planned.MAC), list.Reached("", "", now.MAC)):
+		return list.Refuse(list.AddressMoved, fmt.Sprintf("the plan has the network card %s, and the inventory has %s now", cmp.Or(planned.MAC, "none"), cmp.Or(now.MAC, "none"))+anew)
+	case planned.Fixed != nil && (word == nil || word.Address != planned.Fixed.Address || word.Until.Before(planned.Fixed.Until)):
+		return list.Refuse(list.AddressUnproven, "the word about its address that the plan carries no longer stands in the inventory"+anew)
+	}
+	return nil
 }

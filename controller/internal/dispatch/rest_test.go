@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -181,6 +182,51 @@ func TestAQuestionIsDecidedOnceMoreOnTheDeviceAsItIsNow(t *testing.T) {
 	}
 	if left, err := ses.present(t.Context(), run, &loaded{plan: p}, []int{2}); err == nil || left != nil {
 		t.Errorf("an inventory that cannot be read: %v %v", left, err)
+	}
+}
+
+// H-050: what the inventory has at another address by now, with another card, or without the word about its address, is not asked where it
+// was when the plan was approved.
+func TestADeviceThatTheInventoryHasElsewhereIsNotAskedWhereItWas(t *testing.T) {
+	on, until := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2027, 5, 1, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		change func(*list.Device)
+		want   list.Reason
+	}{
+		"as it was":             {func(*list.Device) {}, list.NotApproved}, // the list of this test approves nothing
+		"its card written anew": {func(d *list.Device) { d.MAC = "02-00-00-00-00-0A" }, list.NotApproved},
+		"a longer word": {func(d *list.Device) {
+			d.Fixed = &list.FixedAddress{Address: d.Address, MAC: d.MAC, By: "b", On: on, Until: until.AddDate(0, 1, 0)}
+		}, list.NotApproved},
+		"another address": {func(d *list.Device) { d.Address = netip.MustParseAddr("127.0.0.9") }, list.AddressMoved},
+		"no address":      {func(d *list.Device) { d.Address = netip.Addr{} }, list.AddressMoved},
+		"another card":    {func(d *list.Device) { d.MAC = "02:00:00:00:00:0b" }, list.AddressMoved},
+		"no card":         {func(d *list.Device) { d.MAC = "" }, list.AddressMoved},
+		"no word":         {func(d *list.Device) { d.Fixed = nil }, list.AddressUnproven},
+		"a shorter word": {func(d *list.Device) {
+			d.Fixed = &list.FixedAddress{Address: d.Address, MAC: d.MAC, By: "a", On: on, Until: on.AddDate(0, 0, 1)}
+		}, list.AddressUnproven},
+	} {
+		s, _ := service(t)
+		p := devices(t, s, 1)
+		d := &p.Items[0].Device
+		d.MAC = "02:00:00:00:00:0a"
+		d.Fixed = &list.FixedAddress{Address: d.Address, MAC: d.MAC, By: "a", On: on, Until: until}
+		now := *d
+		c.change(&now)
+		s.Device = func(context.Context, string) (list.Device, error) { return now, nil }
+		run, err := s.Store.Run(t.Context(), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := (&session{Service: s, agent: "icu"}).present(t.Context(), run, &loaded{plan: p}, []int{0})
+		if err != nil || len(left) != 0 {
+			t.Errorf("%s: left %v %v", name, left, err)
+		}
+		tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+		if err != nil || tasks[0].State != "REFUSED" || tasks[0].Reason != string(c.want) || strings.Contains(tasks[0].Detail, "invalid") {
+			t.Errorf("%s: %+v %v", name, tasks, err)
+		}
 	}
 }
 

@@ -48,17 +48,18 @@ func (s *site) cellsOf(tag string, cells map[string]string) string {
 	return s.path("changed.csv")
 }
 
-// H-002, H-050: what the inventory learns between approval and question counts: a device that is on a patient after all, and one that is of
-// another model. A third one is asked, so that something was.
+// H-002, H-050: what the inventory learns between approval and question counts: a device that is on a patient after all, one that is of
+// another model, and one that is at another address. A fourth one is asked, so that something was.
 func TestWhatTheInventoryLearnsAfterTheApprovalStopsTheQuestion(t *testing.T) {
 	s := openIn(t, crowd(20))
-	patient, other, same := tagOf(0), tagOf(1), tagOf(2)
+	patient, other, moved, same := tagOf(0), tagOf(1), tagOf(2), tagOf(4)
 	until := time.Now().Add(3 * time.Hour).UTC().Format(time.RFC3339)
 	s.primum("devices", "import", s.cellsOf(patient, map[string]string{"risk_class": "life-support", "out_of_use_confirmed_by": "M. Lindqvist", "out_of_use_confirmed_until": until}))
-	plan := s.plan("learnt", "6s", "30s", patient, other, same)
+	plan := s.plan("learnt", "6s", "30s", patient, other, moved, same)
 	s.approve(plan)
 	s.primum("devices", "import", s.cellsOf(patient, map[string]string{"out_of_use_confirmed_by": "", "out_of_use_confirmed_until": "", "cmms_status": "on a patient, ICU 4", "cmms_status_at": time.Now().UTC().Format(time.RFC3339)}))
 	s.primum("devices", "import", s.cellsOf(other, map[string]string{"manufacturer": "Smiths Medical", "model": "CADD-Solis VIP"}))
+	s.primum("devices", "import", s.cellsOf(moved, map[string]string{"ip": "127.44.9.9"}))
 	s.until("the run fires", bound, func() bool { return strings.Contains(s.state(plan), " FIRED ") })
 	f := strings.Fields(s.state(plan))
 	run := f[len(f)-1]
@@ -67,7 +68,7 @@ func TestWhatTheInventoryLearnsAfterTheApprovalStopsTheQuestion(t *testing.T) {
 		return strings.Contains(out, " SUCCEEDED") || strings.Contains(out, " PARTIAL")
 	})
 	tasks := s.primum("tasks", run)
-	for tag, want := range map[string]string{patient: "IN_USE_UNKNOWN", other: "STACK_HAZARD", same: "ANSWERED"} {
+	for tag, want := range map[string]string{patient: "IN_USE_UNKNOWN", other: "STACK_HAZARD", moved: "ADDRESS_MOVED", same: "ANSWERED"} {
 		d := s.device(tag)
 		if !slices.ContainsFunc(strings.Split(tasks, "\n"), func(line string) bool {
 			return strings.HasPrefix(line, tag+" ") && strings.Contains(line, " "+want+" ")
