@@ -2,8 +2,10 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // maxWitness bounds a witness file: heads of every minute of ten years.
@@ -29,4 +31,22 @@ func ReadWitness(r io.Reader, verifier string) (heads []TreeHead, others int, er
 		heads = append(heads, h)
 	}
 	return heads, others, nil
+}
+
+// Sorted parts the heads of a witness into those of one journal and the newest one of each other journal, oldest first. Whoever has the
+// database may leave a whole journal out: only the witness tells of it then (H-029).
+func Sorted(heads []TreeHead, incarnation string) (its, others []TreeHead) {
+	newest := map[string]TreeHead{}
+	for _, h := range heads {
+		if h.Incarnation == incarnation {
+			its = append(its, h)
+		} else if is, ok := newest[h.Incarnation]; !ok || h.Size > is.Size || h.Size == is.Size && h.At.After(is.At) {
+			newest[h.Incarnation] = h
+		}
+	}
+	for _, h := range newest {
+		others = append(others, h)
+	}
+	slices.SortFunc(others, func(a, b TreeHead) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Incarnation, b.Incarnation)) })
+	return its, others
 }

@@ -52,7 +52,7 @@ func (c *evidenceExportCommand) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("what the controller has of agent %s is not what the agent signed; it is in %s: %w", short(c.Agent), c.To, err)
 	}
-	return e.whole(v, fmt.Sprintf("%s. %d newer records are under no signed head yet.", c.To, uncovered))
+	return e.whole(v, fmt.Sprintf("%s. %d newer records are under no signed head yet.", c.To, uncovered), nil)
 }
 
 // export writes the file.
@@ -97,14 +97,28 @@ func walk(path string, c evidence.Check) (evidence.Verified, error) {
 	return evidence.Walk(f, c)
 }
 
-// whole prints what a whole file has shown.
-func (e *env) whole(v evidence.Verified, more string) error {
+// whole prints what a whole file has shown, and which other journals a witness tells of.
+func (e *env) whole(v evidence.Verified, more string, others []evidence.TreeHead) error {
 	doc := map[string]any{"agent": v.Agent, "incarnation": v.Incarnation, "key": v.Verifier, "records": v.Records, "heads": v.Heads,
 		"signed_at": v.Last.At, "root": v.Last.Root.String()}
+	var other []map[string]any
+	for _, h := range others {
+		other = append(other, map[string]any{"incarnation": h.Incarnation, "records": h.Size, "signed_at": h.At})
+	}
+	if other != nil {
+		doc["other_journals"] = other
+	}
 	return e.data(doc, func() {
 		e.say("Whole: %d records of agent %s, under %d signed heads; the newest head is over %d records, of %s.", v.Records, v.Agent, v.Heads, v.Last.Size, v.Last.At.Format("2006-01-02 15:04:05Z07:00"))
 		e.say("%s", more)
+		for _, h := range others {
+			e.say("The witness tells of %s. It is not in this file: primum evidence export %s --incarnation %s, and verify that too.", journalOf(h), h.Agent, h.Incarnation)
+		}
 	})
+}
+
+func journalOf(h evidence.TreeHead) string {
+	return fmt.Sprintf("another journal of this agent, %s, of at least %d records, the last head of %s", h.Incarnation, h.Size, h.At.Format("2006-01-02 15:04:05Z07:00"))
 }
 
 type evidenceVerifyCommand struct {
@@ -125,7 +139,7 @@ func (c *evidenceVerifyCommand) Run(e *env) error {
 		return c.proof(e, in)
 	}
 	check := evidence.Check{Verifier: c.Key}
-	words := "The key is the one in the file; compare it with the agent's own."
+	words, elsewhere := "The key is the one in the file; compare it with the agent's own.", []evidence.TreeHead(nil)
 	if c.Key != "" {
 		words = "The key is the one that you gave."
 	}
@@ -138,13 +152,16 @@ func (c *evidenceVerifyCommand) Run(e *env) error {
 		if check.Witness, others, err = witness(c.Witness, v.Verifier); err != nil {
 			return err
 		}
+		if check.Witness, elsewhere = evidence.Sorted(check.Witness, v.Incarnation); len(check.Witness) == 0 {
+			return input("%s has no head of this journal, %s. It tells of %s", c.Witness, v.Incarnation, journalOf(elsewhere[len(elsewhere)-1]))
+		}
 		words += fmt.Sprintf(" The witness has %d heads of it, and %d parts that are none.", len(check.Witness), others)
 	}
 	v, err := walk(c.File, check)
 	if err != nil {
 		return err
 	}
-	return e.whole(v, words+" "+v.Verifier)
+	return e.whole(v, words+" "+v.Verifier, elsewhere)
 }
 
 func witness(path, verifier string) ([]evidence.TreeHead, int, error) {
