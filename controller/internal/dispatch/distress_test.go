@@ -38,7 +38,12 @@ func journal(t *testing.T, hand func(*controlv1.RecordBatch)) func(evidence.Reco
 // devices fires a run of one question to a number of devices of one model, and returns its plan.
 func devices(t *testing.T, s *Service, n int) permit.Plan {
 	t.Helper()
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	return devicesAt(t, s, n, time.Now())
+}
+
+func devicesAt(t *testing.T, s *Service, n int, opens time.Time) permit.Plan {
+	t.Helper()
+	now := opens.UTC().Truncate(time.Millisecond)
 	q, err := list.ParseQuery(list.QuerySpec{Kind: list.SNMPGet, Port: 161, OIDs: list.DefaultOIDs()})
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +73,10 @@ func devices(t *testing.T, s *Service, n int) permit.Plan {
 func asked(t *testing.T, s *Service, st *stream, epoch uint64) {
 	t.Helper()
 	now := time.Now()
-	p := devices(t, s, 3)
+	opens := now.Add(time.Hour) // by the test's word alone: the session would take what is due now
+	p := devicesAt(t, s, 3, opens)
 	sendings := []store.Sending{{Item: 0, Permit: "p0"}, {Item: 1, Permit: "p1"}, {Item: 2, Permit: "p2"}}
-	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: epoch}, sendings, now); err != nil {
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: epoch}, sendings, opens); err != nil {
 		t.Fatal(err)
 	}
 	tell := journal(t, func(b *controlv1.RecordBatch) {
