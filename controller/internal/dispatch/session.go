@@ -115,7 +115,11 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 			ses.started[place{t.GetOrder(), t.GetOrdinal()}] = true
 		}
 	}
-	if h.GetHoldVersion() > opened.HoldVersion && !opened.Reset {
+	gave, err := s.Store.GaveHoldVersion(ctx, h.GetHoldVersion())
+	if err != nil {
+		return nil, false, err
+	}
+	if !gave && !opened.Reset {
 		if opened.HoldVersion, err = s.holdEverything(ctx, name, h.GetHoldVersion()); err != nil {
 			return nil, false, err
 		}
@@ -152,12 +156,12 @@ func judge(a store.Agent, retired bool, h *controlv1.Hello, tasks []store.Dispat
 	return reset, fates, why
 }
 
-// holdEverything answers an agent that has seen a newer hold than the controller knows of, as after a
+// holdEverything answers an agent that has seen a hold which the controller does not know of, as after a
 // restore from a backup. Which hold was lost nobody knows, so that everything is held until a person
 // has looked (H-035).
 func (s *Service) holdEverything(ctx context.Context, agent string, seen uint64) (uint64, error) {
 	now := s.Now()
-	s.Log.Error("an agent has seen a newer hold than this controller knows; everything is held", "agent", agent, "seen", seen)
+	s.Log.Error("an agent has seen a hold that this controller does not know; everything is held", "agent", agent, "seen", seen)
 	h := store.Hold{Scope: string(hold.All), PlacedBy: "controller", PlacedAt: now,
 		Reason: "The controller knows less of holds than agent " + agent + ", as after a restore. Look at every hold that may be missing, then lift this one."}
 	h, err := s.Store.HoldAbove(ctx, seen, h, store.Audit{At: now, Actor: "controller", Verb: "place hold", Detail: h.Reason})

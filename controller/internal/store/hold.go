@@ -40,12 +40,16 @@ func nextHoldVersion(ctx context.Context, tx *sql.Tx) (uint64, error) {
 	return holdVersion(ctx, tx)
 }
 
-// HoldAbove writes a hold whose version is above one that an agent has seen, as after a restore from a backup:
+// HoldAbove writes a hold whose version is above one that an agent has seen and this database has not given, as after a restore from a backup:
 // an agent never believes a smaller one. Both are written together: a version without its hold would be
 // believed, and stop nothing.
 func (s *Store) HoldAbove(ctx context.Context, seen uint64, h Hold, a Audit) (Hold, error) {
 	err := s.tx(ctx, "place hold", func(tx *sql.Tx) error {
 		if _, err := change(ctx, tx, `UPDATE fleet SET hold_version = ? WHERE hold_version < ?`, seen, seen); err != nil {
+			return err
+		}
+		// who looks now looks for all that an agent may know up to there
+		if _, err := change(ctx, tx, `UPDATE hold_life SET above = ? WHERE above < ? AND ? < below`, seen, seen, seen); err != nil {
 			return err
 		}
 		return placeHold(ctx, tx, &h, nil, a)

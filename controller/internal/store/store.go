@@ -53,7 +53,11 @@ func Open(ctx context.Context, dir string, exclusive bool) (*Store, error) {
 		}
 		s.lock = lock
 	}
-	if err := s.open(ctx, filepath.Join(dir, "primum.db")); err != nil {
+	err := s.open(ctx, filepath.Join(dir, "primum.db"))
+	if err == nil && exclusive {
+		err = s.begin(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
