@@ -9,6 +9,7 @@ import (
 	"primum/controller/internal/ingest"
 	"primum/controller/internal/store"
 	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
 	"primum/safetylists/evidence"
 )
 
@@ -17,12 +18,15 @@ import (
 func TestAQuestionThatIsNewToAModelReachesItsDevicesInWaves(t *testing.T) {
 	for name, c := range map[string]struct {
 		ends evidence.State // of the device 10-3, in the second wave
+		why  list.Reason
 		want []int
 	}{
-		"all are well":          {evidence.Answered, []int{1, 0, 5, 0, 4, 0, 30, 0}},
-		"one is absent":         {evidence.Absent, []int{1, 0, 5, 1, 0, 4, 0, 29, 0}},
-		"one is in distress":    {evidence.Distress, []int{1, 0, 5, 0, 0, 0}},
-		"one is of an incident": {evidence.Incident, []int{1, 0, 5, 0, 0, 0}},
+		"all are well":          {evidence.Answered, "", []int{1, 0, 5, 0, 4, 0, 30, 0}},
+		"one is absent":         {evidence.Absent, "", []int{1, 0, 5, 1, 0, 4, 0, 29, 0}},
+		"one is in distress":    {evidence.Distress, "", []int{1, 0, 5, 0, 0, 0}},
+		"one is of an incident": {evidence.Incident, "", []int{1, 0, 5, 0, 0, 0}},
+		// it says nothing of the device, and there is nothing that a person could clear
+		"one takes no credential": {evidence.Incident, list.CredentialRefused, []int{1, 0, 5, 1, 0, 4, 0, 29, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, r := service(t)
@@ -57,12 +61,12 @@ func TestAQuestionThatIsNewToAModelReachesItsDevicesInWaves(t *testing.T) {
 					t.Errorf("step %d: %d more while they are under way: %v", step, len(again), err)
 				}
 				for i, item := range now {
-					end := evidence.Answered
+					end, why := evidence.Answered, list.Reason("")
 					if p.Items[item].Device.ID == "10-3" {
-						end = c.ends
+						end, why = c.ends, c.why
 					}
 					out := outcomeOf(order.ID, i, sendings[i].Permit, p.Items[item].Device.ID)
-					out.Result.State = end
+					out.Result.State, out.Result.Reason = end, why
 					tell(out)
 				}
 			}

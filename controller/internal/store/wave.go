@@ -15,7 +15,8 @@ type WaveVisit struct {
 	Cleared  bool // after a distress or an incident: its clearance was taken
 }
 
-// WaveVisits returns what was sent in a wave, oldest outcome first, and how many sendings those are.
+// WaveVisits returns what was sent in a wave, oldest outcome first, and how many sendings those are. A credential that was not taken
+// says nothing against a device, and nobody can clear it: it counts as a refusal.
 func (s *Store) WaveVisits(ctx context.Context, wave string) ([]WaveVisit, uint64, error) {
 	tx, err := s.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -28,7 +29,7 @@ func (s *Store) WaveVisits(ctx context.Context, wave string) ([]WaveVisit, uint6
 	out, err := all(ctx, tx, func(scan func(...any) error) (v WaveVisit, err error) {
 		err = scan(&v.Device, &v.State, timeColumn{&v.Finished}, &v.Cleared)
 		return v, err
-	}, `SELECT w.device, t.state, t.finished, coalesce(c.taken, 0) > 0 FROM wave_visit w JOIN sending x ON x.permit = w.permit
+	}, `SELECT w.device, CASE t.reason WHEN 'CREDENTIAL_REFUSED' THEN 'REFUSED' ELSE t.state END, t.finished, coalesce(c.taken, 0) > 0 FROM wave_visit w JOIN sending x ON x.permit = w.permit
 		JOIN task t ON t.run = x.run AND t.item = x.item AND t.work_order = x.work_order
 		LEFT JOIN clearance c ON c.permit = w.permit WHERE w.wave = ? ORDER BY t.finished, w.permit`, wave)
 	if err := joinRead(err, tx.Rollback()); err != nil {
