@@ -103,8 +103,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if exit >= 0 {
 		return exit
 	}
+	if err == nil {
+		err = empty(c)
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "primum: %s. See primum --help.\n", plain(err.Error()))
+		fmt.Fprintln(stderr, "primum:", wrong(c, err))
 		return exitUsage
 	}
 	var open *client

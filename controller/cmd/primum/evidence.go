@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -52,7 +51,11 @@ func (c *evidenceExportCommand) Run(e *env) error {
 	if err != nil {
 		return fmt.Errorf("what the controller has of agent %s is not what the agent signed; it is in %s: %w", short(c.Agent), c.To, err)
 	}
-	return e.whole(v, fmt.Sprintf("%s. %d newer records are under no signed head yet.", c.To, uncovered), nil)
+	more := "It has every record that the controller has."
+	if uncovered > 0 {
+		more = fmt.Sprintf("%d newer records are under no signed head yet, and not in it; an agent that is connected signs one each minute.", uncovered)
+	}
+	return e.whole(v, fmt.Sprintf("It is in %s. %s", c.To, more), nil)
 }
 
 // export writes the file.
@@ -84,17 +87,6 @@ func export(cl *client, w io.Writer, agent string, journal []byte) (uncovered ui
 			return r.GetUncovered(), x.End()
 		}
 	}
-}
-
-// walk verifies a file.
-func walk(path string, c evidence.Check) (evidence.Verified, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return evidence.Verified{}, input("%v", err)
-	}
-	defer f.Close()
-	c.Exact = true
-	return evidence.Walk(f, c)
 }
 
 // whole prints what a whole file has shown, and which other journals a witness tells of.
@@ -129,14 +121,15 @@ type evidenceVerifyCommand struct {
 
 // Run verifies.
 func (c *evidenceVerifyCommand) Run(e *env) error {
-	f, err := os.Open(c.File)
-	if err != nil {
-		return input("%v", err)
+	if err := checkKey(c.Key); err != nil {
+		return err
 	}
-	defer f.Close()
-	in := bufio.NewReader(f)
-	if first, _ := in.Peek(len("primum-proof/")); string(first) == "primum-proof/" {
-		return c.proof(e, in)
+	is, err := formOf(c.File)
+	if err != nil {
+		return err
+	}
+	if is == proven {
+		return c.proof(e)
 	}
 	check := evidence.Check{Verifier: c.Key}
 	words, elsewhere := "The key is the one in the file; compare it with the agent's own.", []evidence.TreeHead(nil)
@@ -164,25 +157,17 @@ func (c *evidenceVerifyCommand) Run(e *env) error {
 	return e.whole(v, words+" "+v.Verifier, elsewhere)
 }
 
-func witness(path, verifier string) ([]evidence.TreeHead, int, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, input("%v", err)
-	}
-	defer f.Close()
-	heads, others, err := evidence.ReadWitness(f, verifier)
-	if err == nil && len(heads) == 0 {
-		err = input("%s has no head that this agent signed", path)
-	}
-	return heads, others, err
-}
-
 // proof verifies a single record.
-func (c *evidenceVerifyCommand) proof(e *env, in io.Reader) error {
+func (c *evidenceVerifyCommand) proof(e *env) error {
 	if c.Witness != "" {
 		return input("a witness file is held against an export, not against one record")
 	}
-	p, err := evidence.ReadProof(in, c.Key)
+	f, err := openFile(c.File, "a proof")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	p, err := evidence.ReadProof(f, c.Key)
 	if err != nil {
 		return err
 	}
@@ -207,6 +192,13 @@ type evidenceProveCommand struct {
 func (c *evidenceProveCommand) Run(e *env) error {
 	if err := free(c.To); err != nil {
 		return err
+	}
+	is, err := formOf(c.File)
+	if err != nil {
+		return err
+	}
+	if is == proven {
+		return input("%s is the proof of one record already; primum evidence verify reads it. To prove another record give the export.", c.File)
 	}
 	v, err := walk(c.File, evidence.Check{})
 	if err != nil {

@@ -1,9 +1,12 @@
 package firstlight
 
 import (
+	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +17,8 @@ import (
 var update = flag.Bool("update", false, "write what the programs said into the scripts")
 
 // Scripts are what a person types, with what the programs really said. Commands of their own: lists DIR
-// copies the shipped list files, and controller ROOT starts one and waits until it takes calls.
+// copies the shipped list files, controller ROOT starts one and waits until it takes calls, and exits CODE COMMAND holds a
+// command to its exit code.
 func TestScripts(t *testing.T) {
 	bin := filepath.Dir(program("primum"))
 	shipped, err := filepath.Abs("../../../safetylists/lists")
@@ -49,6 +53,18 @@ func TestScripts(t *testing.T) {
 				ts.Defer(p.kill)
 				s.there("controller/admin.token")
 				s.there("controller/admin.address")
+			},
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				err := ts.Exec(args[1], args[2:]...)
+				code := 0
+				if of := (*exec.ExitError)(nil); errors.As(err, &of) {
+					code = of.ExitCode()
+				} else {
+					ts.Check(err)
+				}
+				if strconv.Itoa(code) != args[0] {
+					ts.Fatalf("exit %d, not %s", code, args[0])
+				}
 			},
 			"expand": func(ts *testscript.TestScript, _ bool, args []string) { // FILE NAME: puts a file's first line in place of @NAME@
 				text := ts.ReadFile(args[0])
