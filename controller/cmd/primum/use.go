@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -30,10 +31,26 @@ func (c *outOfUseCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	holds := cl.holdsOf(d)
 	return e.show(d, func() {
 		e.say("%s %s %s is out of use until %s, says %s. Plans that are made from now on take it into account.", d.GetAssetTag(), d.GetManufacturer(), d.GetModel(),
 			d.GetOutOfUseConfirmedUntil().AsTime().UTC().Format("2006-01-02 15:04 UTC"), d.GetOutOfUseConfirmedBy())
+		for _, h := range holds {
+			e.say("  %s stops it all the same: %s, by %s. To lift it: primum hold lift %s --reason WHY", h.GetName(), h.GetReason(), h.GetPlacedBy(), h.GetName())
+		}
 	})
+}
+
+// holdsOf are the holds in force that name a device by its tag; none if they cannot be read, for what was reported is done.
+func (c *client) holdsOf(d *adminv1.Device) []*adminv1.Hold {
+	all, err := pages(func(token string) ([]*adminv1.Hold, string, error) {
+		r, err := call(adminv1.NewHoldServiceClient(c.conn).ListHolds, &adminv1.ListHoldsRequest{PageToken: token})
+		return r.GetHolds(), r.GetNextPageToken(), err
+	})
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(h *adminv1.Hold) bool { return h.GetScope() != "device" || h.GetValue() != d.GetAssetTag() })
 }
 
 // Run reports.
@@ -46,7 +63,14 @@ func (c *inUseCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	holds := cl.holdsOf(d)
 	return e.show(d, func() {
-		e.say("%s %s %s is in use. A hold of the device stops what is under way; lift it when the device may be asked again.", d.GetAssetTag(), d.GetManufacturer(), d.GetModel())
+		e.say("%s %s %s is in use.", d.GetAssetTag(), d.GetManufacturer(), d.GetModel())
+		if len(holds) == 0 {
+			e.say("  A hold stops it, and what is under way; primum hold list names it.")
+		}
+		for _, h := range holds {
+			e.say("  %s stops it, and what is under way: %s, by %s. When it may be asked again: primum hold lift %s --reason WHY", h.GetName(), h.GetReason(), h.GetPlacedBy(), h.GetName())
+		}
 	})
 }

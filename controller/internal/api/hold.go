@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -100,8 +99,8 @@ func (s *holdService) LiftHold(ctx context.Context, r *adminv1.LiftHoldRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if strings.TrimSpace(r.GetReason()) == "" {
-		return nil, bad("say why: lifting a hold has a reason")
+	if err := hold.Reason(r.GetReason()); err != nil {
+		return nil, bad("%v", err)
 	}
 	if who := auth.From(ctx); !hold.MayLift(string(who.Role)) {
 		return nil, bad("%s may not lift a hold", who.Name)

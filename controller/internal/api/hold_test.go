@@ -91,6 +91,9 @@ func TestAHoldIsLiftedOnceAndByThoseWhoMay(t *testing.T) {
 		})
 		return err
 	}
+	if _, err := s.LiftHold(t.Context(), &adminv1.LiftHoldRequest{Name: h.GetName(), Reason: strings.Repeat("a", 1025)}); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "at most 1024") {
+		t.Errorf("a long reason: %v", err)
+	}
 	if err := lift(auth.Tool); status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), "it takes the role clinical or admin") {
 		t.Errorf("a tool: %v", err)
 	}

@@ -42,12 +42,39 @@ func New(scope, value, reason string) (Hold, error) {
 		return Hold{}, fmt.Errorf("say which %s the hold stops", h.Scope)
 	case h.Scope == Model && (!two || strings.TrimSpace(maker) == "" || strings.TrimSpace(model) == ""):
 		return Hold{}, fmt.Errorf("a model is written maker/model, not %q", h.Value)
-	case h.Reason == "":
-		return Hold{}, fmt.Errorf("say why: a hold has a reason")
-	case len(h.Value) > 256 || len(h.Reason) > 1024 || !utf8.ValidString(h.Value+h.Reason):
-		return Hold{}, fmt.Errorf("value or reason is too long, or is not text")
+	}
+	if err := text(fmt.Sprintf("the %s of the hold", h.Scope), h.Value, mostValue); err != nil {
+		return Hold{}, err
+	}
+	if err := Reason(h.Reason); err != nil {
+		return Hold{}, err
 	}
 	return h, nil
+}
+
+// The bounds of a hold's texts, in octets.
+const (
+	mostValue  = 256
+	mostReason = 1024
+)
+
+// Reason checks why a hold is placed, or lifted. Errors are sentences for a person.
+func Reason(reason string) error {
+	reason = strings.TrimSpace(reason)
+	if reason == "" {
+		return fmt.Errorf("say why: a hold is placed and lifted with a reason")
+	}
+	return text("the reason", reason, mostReason)
+}
+
+func text(what, s string, most int) error {
+	switch {
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%s is not UTF-8 text", what)
+	case len(s) > most:
+		return fmt.Errorf("%s has %d octets; at most %d are taken", what, len(s), most)
+	}
+	return nil
 }
 
 // String says what the hold stops: "model Aldane/Vela 3", or "everything".
