@@ -3,10 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/user"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"primum/agent/internal/journal"
@@ -21,12 +18,9 @@ type beginJournalCommand struct {
 // Run puts the journal aside, on the word of a person at the site: the way out when the controller has lost records that were
 // trimmed here, and no newer backup of it is left. What the old journal forbids the new one forbids too.
 func (c *beginJournalCommand) Run(e *env) error {
-	if _, err := os.Stat(filepath.Join(c.Data, identityFile)); err != nil {
-		return fmt.Errorf("%s is not the data directory of an enrolled agent: %w", c.Data, err)
-	}
-	reason := strings.TrimSpace(c.Reason)
-	if reason == "" || len(reason) > 1024 {
-		return errors.New("say with --reason why, in at most 1,024 octets")
+	reason, err := reasonOf(c.Data, c.Reason)
+	if err != nil {
+		return err
 	}
 	who, err := user.Current()
 	if err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -73,12 +74,18 @@ func Main(args []string, builtins string, stdout, stderr io.Writer) int {
 	if exit >= 0 {
 		return exit
 	}
+	if err == nil {
+		err = empty(c)
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "primum-agent: %v. See primum-agent --help.\n", err)
+		fmt.Fprintln(stderr, "primum-agent:", wrong(c, err))
 		return 2
 	}
 	if err := c.Run(&env{stdout, stderr, builtins}); err != nil {
 		fmt.Fprintln(stderr, "primum-agent:", err)
+		if errors.As(err, new(usageError)) {
+			return 2
+		}
 		return 1
 	}
 	return 0
@@ -103,13 +110,13 @@ func (c *serveCommand) Run(e *env) error {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	if c.Most < 1 || c.Most > maxRunning {
-		return fmt.Errorf("--most is %d; it is from 1 to %d", c.Most, maxRunning)
+		return usage("--most is %d; it is from 1 to %d", c.Most, maxRunning)
 	}
 	if c.Heads < 100*time.Millisecond || c.Heads > mostBetweenHeads {
-		return fmt.Errorf("--heads is %s; it is from 100ms to %s", c.Heads, mostBetweenHeads)
+		return usage("--heads is %s; it is from 100ms to %s", c.Heads, mostBetweenHeads)
 	}
 	if c.Journal < 4<<10 || c.Journal > 1<<30 {
-		return fmt.Errorf("--journal-most is %d; it is from 4096 to 1073741824", c.Journal)
+		return usage("--journal-most is %d; it is from 4096 to 1073741824", c.Journal)
 	}
 	if c.Plugins == "" {
 		self, err := os.Executable()

@@ -158,13 +158,24 @@ func (c *resumeCommand) Run(e *env) error {
 	return speak(e, c.Data, c.Reason, false)
 }
 
-func speak(e *env, data, reason string, stop bool) error {
-	if _, err := os.Stat(filepath.Join(data, identityFile)); err != nil {
-		return fmt.Errorf("%s is not the data directory of an enrolled agent: %w", data, err)
+// reasonOf checks what a person at the site gives with a word: the agent that it is for, and why.
+func reasonOf(data, reason string) (string, error) {
+	if _, err := os.Stat(filepath.Join(data, identityFile)); errors.Is(err, fs.ErrNotExist) {
+		return "", usage("%s is not the data directory of an enrolled agent", data)
+	} else if err != nil {
+		return "", err
 	}
 	reason = strings.TrimSpace(reason)
 	if reason == "" || len(reason) > 1024 {
-		return errors.New("say with --reason why, in at most 1,024 octets")
+		return "", usage("say with --reason why, in at most 1,024 octets")
+	}
+	return reason, nil
+}
+
+func speak(e *env, data, reason string, stop bool) error {
+	reason, err := reasonOf(data, reason)
+	if err != nil {
+		return err
 	}
 	who, err := user.Current()
 	if err != nil {

@@ -98,7 +98,7 @@ func TestAWordOfTheSiteNeedsAnAgentAndAReason(t *testing.T) {
 		"only space": {"resume", "--data", t.TempDir(), "--reason", " "},
 	} {
 		var out, bad bytes.Buffer
-		if code := Main(args, "", &out, &bad); code == 0 || bad.Len() == 0 || out.Len() != 0 {
+		if code := Main(args, "", &out, &bad); code != 2 || bad.Len() == 0 || out.Len() != 0 {
 			t.Errorf("%s: %d %q %q", name, code, out.String(), bad.String())
 		}
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,7 +39,7 @@ type tokenCommands struct {
 type tokenCreateCommand struct {
 	Data string `required:"" help:"Data directory of the controller; it may be serving."`
 	Name string `required:"" help:"Who gets it; the audit trail and standing approvals name it."`
-	Role string `required:"" enum:"viewer,operator,clinical,tool,admin" help:"viewer, operator, clinical, tool or admin."`
+	Role string `required:"" enum:"viewer,operator,clinical,tool,admin" help:"What whoever has it may do; every role looks, places holds and says that a device is in use. viewer: no more. operator, for HTM: inventory, approved times, plans, runs, standing approvals, questions on demand, and the word that a device is out of use. clinical: lifts holds, clears a device that was in distress, and the word that one is out of use. tool, another program: questions on demand under a standing approval, and the word that a device is out of use; it does not read the record. admin: all of it, and agents, credentials and the safety list."`
 }
 
 type versionCommand struct{}
@@ -59,12 +60,18 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if exit >= 0 {
 		return exit
 	}
+	if err == nil {
+		err = empty(c)
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "primum-controller: %v. See primum-controller --help.\n", err)
+		fmt.Fprintln(stderr, "primum-controller:", wrong(c, err))
 		return 2
 	}
 	if err := c.Run(&env{stdout, stderr}); err != nil {
 		fmt.Fprintln(stderr, "primum-controller:", err)
+		if errors.As(err, new(usageError)) {
+			return 2
+		}
 		return 1
 	}
 	return 0
@@ -74,7 +81,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 func (c *serveCommand) Run(e *env) error {
 	root, err := os.ReadFile(c.ListRoot)
 	if err != nil {
-		return fmt.Errorf("read list root: %w", err)
+		return usage("read list root: %v", err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -86,7 +93,10 @@ func (c *tokenCreateCommand) Run(e *env) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if _, err := os.Stat(c.Data); err != nil {
-		return fmt.Errorf("there is no controller in %s; start it once with serve: %w", c.Data, err)
+		return usage("there is no controller in %s; start it once with serve", c.Data)
+	}
+	if err := auth.CheckName(c.Name); err != nil {
+		return usage("%v", err)
 	}
 	db, err := store.Open(ctx, c.Data, false)
 	if err != nil {

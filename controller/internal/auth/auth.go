@@ -85,13 +85,21 @@ func May(r Role, method string) bool {
 	}
 }
 
+// CheckName says what is wrong with the name of a token.
+func CheckName(name string) error {
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("a token is named with 1 to 64 printable characters without spaces, not %q", name)
+	}
+	return nil
+}
+
 // NewToken makes a bearer token for a name; only its hash is stored. A token of the same name ends.
 func NewToken(ctx context.Context, db *store.Store, name string, role Role, a store.Audit) (string, error) {
 	if !slices.Contains(Roles(), role) {
 		return "", fmt.Errorf("the role %q does not exist; it is one of %v", role, Roles())
 	}
-	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", fmt.Errorf("a token is named with 1 to 64 printable characters without spaces, not %q", name)
+	if err := CheckName(name); err != nil {
+		return "", err
 	}
 	var b [32]byte
 	if _, err := rand.Read(b[:]); err != nil {
