@@ -55,8 +55,9 @@ func TestRealSnmpdIsAskedOnceAndAnswersOnce(t *testing.T) {
 		t.Errorf("%d packets to the device, %d from it, %d in all:\n%s", to, from, len(lines), strings.Join(lines, "\n"))
 	}
 	for _, r := range h.records() {
-		if r.Kind == evidence.Sent && (r.Length != 79 || len(r.Octets) != 79 || fmt.Sprintf("%x", sha256.Sum256(r.Octets)) != r.Digest || bytes.Contains(r.Octets, []byte(community))) {
-			t.Errorf("the record says %d octets without the community, want 79: %x", r.Length, r.Octets)
+		// 79 octets with a request id of four; one in 256 has three
+		if r.Kind == evidence.Sent && (r.Length > 79 || r.Length < 76 || len(r.Octets) != r.Length || fmt.Sprintf("%x", sha256.Sum256(r.Octets)) != r.Digest || bytes.Contains(r.Octets, []byte(community))) {
+			t.Errorf("the record says %d octets without the community, want 79 or a few less: %x", r.Length, r.Octets)
 		}
 		if r.Kind == evidence.Started && r.Port != 10161 || r.Kind == evidence.Got && len(r.Octets) > 0 { // what the device says may be of patients
 			t.Errorf("%+v", r)
