@@ -177,3 +177,43 @@ func TestADeviceInDistressIsAskedByNoAgent(t *testing.T) {
 		t.Errorf("after a person has cleared it: %v", got)
 	}
 }
+
+// A person has cleared a device, and its agent has not taken the word yet, as when it comes with a session in which the approved time has begun:
+// the question waits for it, and says for whom; it is not refused for good. The tag that the word is about is named.
+func TestAClearanceThatIsOnItsWayIsWaitedFor(t *testing.T) {
+	s, _ := service(t)
+	tell := confirmed(t, s)
+	p := devices(t, s, 3)
+	now := time.Now()
+	twins := []store.Device{{Tag: "10-0", Cells: map[string]string{"asset_tag": "10-0", "mac": "02:00:00:00:00:01"}}, {Tag: "10-2", Cells: map[string]string{"asset_tag": "10-2", "mac": "02:00:00:00:00:01"}}}
+	if _, err := s.Store.PutDevices(t.Context(), twins, nil, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, []store.Sending{{Item: 0, Permit: "p0"}}, now); err != nil {
+		t.Fatal(err)
+	}
+	out := outcomeOf("orders/1", 0, "p0", "10-0")
+	out.Result.State = evidence.Distress
+	tell(out)
+	asked := func(agent, state, words string) {
+		t.Helper()
+		got, err := (&session{Service: s, agent: agent}).well(t.Context(), "r", &loaded{plan: p, said: map[string]string{}}, []int{2})
+		if err != nil || len(got) != 0 {
+			t.Fatalf("%v %v", got, err)
+		}
+		tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+		if err != nil || tasks[2].State != state || !strings.Contains(tasks[2].Detail, words) {
+			t.Errorf("%s: %s %q %v", agent, tasks[2].State, tasks[2].Detail, err)
+		}
+	}
+	asked("ward", "QUEUED", "when agents/icu asked it as 10-0, and nobody has cleared it")
+	if err := s.Store.PutClearance(t.Context(), store.Clearance{Permit: "p0", Device: "10-0", Agent: "icu", Document: []byte("{}"), Digest: []byte("d"), Signed: store.Signature{By: "a", Sig: []byte{1}}, At: now}, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	asked("ward", "QUEUED", "10-0 was cleared, and agents/icu has not taken that yet")
+	asked("icu", "QUEUED", "10-0 was cleared, and agents/icu has not taken that yet")
+	if err := s.Store.AckClearance(t.Context(), "icu", []byte("d"), "LIST_UNTRUSTED", now); err != nil {
+		t.Fatal(err)
+	}
+	asked("icu", "REFUSED", "when it was asked before as 10-0, and nobody has cleared it")
+}

@@ -347,40 +347,6 @@ func (ses *session) free(ctx context.Context, run string, l *loaded, tasks []sto
 	return items, nil
 }
 
-// well returns the items whose device is not in distress, by what any agent saw: another one knows nothing of it and would ask it, and the
-// one that saw it may have been enrolled anew since (H-037). What another agent saw may be cleared in time.
-func (ses *session) well(ctx context.Context, run string, l *loaded, items []int) (well []int, err error) {
-	ill, err := ses.Store.Ill(ctx)
-	if err != nil || len(ill) == 0 {
-		return items, err
-	}
-	said := map[string][]int{}
-	var refused []int
-	for _, item := range items {
-		agent, is := ill[l.plan.Items[item].Device.ID]
-		words := "it was in distress, or had an incident, when agents/" + agent + " asked it, and nobody has cleared it"
-		switch key := waiting(item); {
-		case !is:
-			well = append(well, item)
-		case agent == ses.agent:
-			refused = append(refused, item)
-		case l.said[key] != words:
-			l.said[key] = words
-			said[words] = append(said[words], item)
-		}
-	}
-	for words, items := range said {
-		if err := ses.Store.Say(ctx, run, items, string(list.Quarantined), words); err != nil {
-			return nil, err
-		}
-	}
-	if len(refused) > 0 {
-		ses.Bell.Ring()
-		return well, ses.Store.Refuse(ctx, run, refused, string(list.Quarantined), "it was in distress, or had an incident, when it was asked before, and nobody has cleared it", ses.Now())
-	}
-	return well, nil
-}
-
 // send mints the permits of what was taken from the budgets, commits that they go out, and sends them.
 func (ses *session) send(ctx context.Context, run store.Run, l *loaded, taken []paid, waves []store.Wave) (sent bool, err error) {
 	dispatched := false

@@ -64,28 +64,36 @@ type Distress struct {
 	Problem                                   string
 }
 
-// Ill returns the devices that are in distress, or had an incident, by what agents saw, each with one of those agents. Nobody has cleared
-// them.
-func (s *Store) Ill(ctx context.Context) (map[string]string, error) {
-	type ill struct{ device, agent string }
-	rows, err := all(ctx, s.r, func(scan func(...any) error) (x ill, err error) {
-		err = scan(&x.device, &x.agent)
+// Illness is why a device is left alone.
+type Illness struct {
+	Agent    string // that saw it
+	Device   string // tag that it was asked under
+	Clearing bool   // a person has cleared it, and the agent has not taken that yet
+}
+
+// Ill returns the devices, under each of their tags, that are in distress, or had an incident, by what agents saw, and of which no agent
+// has taken the word that clears them.
+func (s *Store) Ill(ctx context.Context) (map[string]Illness, error) {
+	rows, err := all(ctx, s.r, func(scan func(...any) error) (x Illness, err error) {
+		err = scan(&x.Device, &x.Agent, &x.Clearing)
 		return x, err
-	}, `SELECT DISTINCT t.device, r.agent FROM task t JOIN run r ON r.name = t.run JOIN sending x ON x.work_order = t.work_order AND x.ordinal = t.ordinal
+	}, `SELECT DISTINCT t.device, r.agent, c.permit IS NOT NULL AND c.problem = '' AS clearing FROM task t JOIN run r ON r.name = t.run JOIN sending x ON x.work_order = t.work_order AND x.ordinal = t.ordinal
 		LEFT JOIN clearance c ON c.permit = x.permit
-		WHERE t.state IN ('DISTRESS', 'INCIDENT') AND t.reason <> 'CREDENTIAL_REFUSED' AND coalesce(c.taken, 0) = 0`)
+		WHERE t.state IN ('DISTRESS', 'INCIDENT') AND t.reason <> 'CREDENTIAL_REFUSED' AND coalesce(c.taken, 0) = 0 ORDER BY clearing DESC`)
 	if err != nil {
 		return nil, fmt.Errorf("list devices in distress: %w", err)
 	}
-	out := map[string]string{}
-	for _, x := range rows {
-		out[x.device] = x.agent
-		twins, err := s.Twins(ctx, x.device)
+	out := map[string]Illness{}
+	for _, x := range rows { // what nobody has cleared comes last, and counts
+		out[x.Device] = x
+		twins, err := s.Twins(ctx, x.Device)
 		if err != nil {
 			return nil, err
 		}
 		for _, tag := range twins {
-			out[tag] = x.agent
+			if is, known := out[tag]; !known || is.Clearing {
+				out[tag] = x
+			}
 		}
 	}
 	return out, nil
