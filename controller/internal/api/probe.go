@@ -112,7 +112,11 @@ func (s *probeService) ask(ctx context.Context, tag string, kind list.Kind, req 
 	run, tasks := fire.Run(p.Name, p, doc)
 	a := s.act(ctx, "ask on demand", "runs/"+run.Name)
 	a.Detail = tag + " " + string(kind) + " under standing approval " + leave.Name
-	if err := s.Store.Fire(ctx, run, tasks, &p, req, a); err != nil {
+	err = s.Store.Fire(ctx, run, tasks, &p, req, a)
+	if errors.Is(err, store.ErrBudget) { // another call of it was quicker
+		return "", refused(*list.Refuse(list.BudgetSpent, fmt.Sprintf("%d questions a day", leave.PerDay)), nil)
+	}
+	if err != nil {
 		return "", err
 	}
 	s.Bell.Ring()

@@ -53,8 +53,8 @@ func scanRun(scan func(...any) error) (r Run, err error) {
 
 // Fire begins a run: the plan becomes FIRED and its items become tasks, in one transaction. A plan
 // that is not stored yet is stored with it (on demand, or under a standing approval). It fails with
-// ErrState for a plan that was not approved or was fired before, and with ErrExists for an occurrence
-// that has a run.
+// ErrState for a plan that was not approved or was fired before, with ErrExists for an occurrence
+// that has a run, and with ErrBudget.
 func (s *Store) Fire(ctx context.Context, r Run, tasks []Task, fresh *Plan, req *Request, a Audit) error {
 	return s.tx(ctx, "fire plan", func(tx *sql.Tx) error {
 		if fresh != nil {
@@ -79,6 +79,9 @@ func (s *Store) Fire(ctx context.Context, r Run, tasks []Task, fresh *Plan, req 
 			return err
 		}
 		if err := req.keep(ctx, tx, r.Name, a.At); err != nil {
+			return err
+		}
+		if err := fresh.within(ctx, tx, a.At); err != nil {
 			return err
 		}
 		return settle(ctx, tx, a.At)
@@ -176,13 +179,35 @@ func (s *Store) Tasks(ctx context.Context, run string, after, limit int) ([]Task
 
 // AskedSince counts the questions of a caller that were sent out, or may have been, since a moment.
 func (s *Store) AskedSince(ctx context.Context, caller string, since time.Time) (int, error) {
-	n, err := one(ctx, s.r, scanNumber, `SELECT count(*) FROM task t JOIN run r ON r.name = t.run
-		WHERE r.caller = ? AND t.state NOT IN ('REFUSED', 'STOPPED')
-		AND (t.dispatched > ? OR t.state = 'QUEUED')`, caller, micros(since))
+	n, err := askedSince(ctx, s.r, caller, since)
 	if err != nil {
 		return 0, fmt.Errorf("count questions of caller: %w", err)
 	}
-	return int(n), nil
+	return n, nil
+}
+
+func askedSince(ctx context.Context, q querier, caller string, since time.Time) (int, error) {
+	n, err := one(ctx, q, scanNumber, `SELECT count(*) FROM task t JOIN run r ON r.name = t.run
+		WHERE r.caller = ? AND (t.state NOT IN ('REFUSED', 'STOPPED') OR t.messages > 0 OR t.asked > 0)
+		AND (t.dispatched > ? OR t.state = 'QUEUED')`, caller, micros(since))
+	return int(n), err
+}
+
+// within fails with ErrBudget where the questions of a caller, with those that were just fired under a standing approval, are more than that
+// allows a day: who planned them has looked before, and others may have been fired since.
+func (p *Plan) within(ctx context.Context, tx *sql.Tx, at time.Time) error {
+	if p == nil || p.Standing == "" {
+		return nil
+	}
+	most, err := one(ctx, tx, scanNumber, `SELECT per_day FROM standing WHERE name = ?`, p.Standing)
+	if err != nil {
+		return err
+	}
+	asked, err := askedSince(ctx, tx, p.Caller, at.Add(-24*time.Hour))
+	if err == nil && asked > int(most) {
+		err = ErrBudget
+	}
+	return err
 }
 
 // CancelRun ends a run: what was not dispatched is stopped. It returns the orders that are out. It

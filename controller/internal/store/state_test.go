@@ -308,6 +308,37 @@ func TestTheBudgetCountsWhatWasOrWillBeSent(t *testing.T) {
 	}
 }
 
+// A question that was stopped in its middle has reached the device, and one whose connection was being made may have.
+func TestTheBudgetCountsWhatWasStoppedAfterItsFirstOctet(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}, {1, "p1"}, {2, "p2"}}, at(4)))
+	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, To: 1, Hash: []byte("h"), At: at(6), Outcomes: []Outcome{
+		{Order: "o1", Ordinal: 0, Permit: "p0", Device: "A", State: "STOPPED", Reason: "HELD", Asked: at(5), Messages: 1, Touched: true},
+		{Order: "o1", Ordinal: 1, Permit: "p1", Device: "B", State: "STOPPED", Reason: "HELD", Asked: at(5), Touched: true},
+		{Order: "o1", Ordinal: 2, Permit: "p2", Device: "C", State: "STOPPED", Reason: "HELD"}}}))
+	if n, err := s.AskedSince(ctx, "windows/w", at(0)); err != nil || n != 2 {
+		t.Errorf("%d: %v", n, err)
+	}
+}
+
+// Calls that come together see the same budget, and only as many as it has left are carried out.
+func TestABudgetIsSpentOnceByCallsThatComeTogether(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	no(t, s.Enrol(ctx, Certificate{Serial: "1", Agent: "icu", Until: at(9000)}, make([]byte, 32), at(0)))
+	no(t, s.PutStanding(ctx, Standing{Name: "s", Caller: "tool", Document: []byte{1}, From: at(0), Until: at(50), PerDay: 2, Signatures: []Signature{{"a", []byte{1}}}}, act(0)))
+	for n, want := range []error{nil, nil, ErrBudget} {
+		name := fmt.Sprint("call", n)
+		p := Plan{Name: name, Caller: "tool", Agent: "icu", Opens: at(n), Closes: at(n + 20), Digest: []byte{byte(n)}, List: []byte{2}, Document: []byte{3}, State: Approved, Standing: "s"}
+		r := Run{Name: name, Plan: name, Caller: "tool", Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 1}
+		is(t, name, s.Fire(ctx, r, []Task{{Run: name, Device: "A", Kind: "snmp.get", Question: "q", State: "QUEUED"}}, &p, nil, act(n+1)), want)
+		if _, err := s.Run(ctx, name); want != nil && !errors.Is(err, ErrNotFound) {
+			t.Errorf("a run beyond the budget: %v", err)
+		}
+	}
+}
+
 func TestAHeldRunIsDueAgainAndASkippedOneIsNot(t *testing.T) {
 	s, _ := withAgent(t)
 	ctx := t.Context()

@@ -28,6 +28,7 @@ var (
 	ErrFenced   = errors.New("another session of the agent is newer")
 	ErrState    = errors.New("its state does not allow this")
 	ErrGap      = errors.New("records are missing before these, or the journal is another one")
+	ErrBudget   = errors.New("the questions that a standing approval leaves its caller a day are used up")
 	ErrLost     = errors.New("records are missing here that the agent has trimmed")
 	ErrRequest  = errors.New("the request_id was used before with another body")
 )
