@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	list "primum/safetylists"
@@ -38,7 +39,23 @@ func readBundle(path string) ([]byte, error) {
 	if err != nil {
 		return nil, input("the release cannot be read: %v", err)
 	}
-	return b, nil
+	return b, bundled(path, b)
+}
+
+// bundled names what people give in place of a bundle: their own file, which nobody has signed yet. What is JSON is for who
+// verifies it.
+func bundled(path string, b []byte) error {
+	const then = "then primum list sign FOLDER %s, primum list release FOLDER and primum list timestamp FOLDER, and give the folder"
+	text := string(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))
+	switch {
+	case strings.HasPrefix(strings.TrimSpace(text), "{"):
+		return nil
+	case strings.Contains(text, "schema: primum-site/"):
+		return input("%s is a site file that nobody has signed. Put it into the repository folder as targets/%s; "+then+".", path, release.SitePath, release.Site)
+	case strings.Contains(text, "schema: primum-list/"):
+		return input("%s is a list file that nobody has signed. Put it into the folder of its role below targets in the repository folder; "+then+".", path, "ROLE")
+	}
+	return input("%s is no bundle, which primum list timestamp --out writes, and no repository folder", path)
 }
 
 func readFolder(dir string) (release.Bundle, error) {

@@ -23,6 +23,9 @@ func (s *inventoryService) ClearDevice(ctx context.Context, r *adminv1.ClearDevi
 		return nil, refused(*no, nil)
 	}
 	site := rel.List.Site()
+	if err := approvers(site, r.GetBy()); err != nil {
+		return nil, err
+	}
 	signed := permit.Signature{By: r.GetBy(), Sig: r.GetSignature()}
 	if no := approve.Signature(site, permit.DomainClearance, r.GetDocument(), signed); no != nil {
 		return nil, refused(*no, nil)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"time"
 
@@ -247,6 +248,9 @@ func (s *planService) ApprovePlan(ctx context.Context, r *adminv1.ApprovePlanReq
 		return nil, refused(*list.Refuse(list.ListOther, "a newer release was published after the plan was made"), nil)
 	}
 	site := rel.List.Site()
+	if err := approvers(site, r.GetBy()); err != nil {
+		return nil, err
+	}
 	if no := approve.Signature(site, permit.DomainPlan, p.Document, permit.Signature{By: r.GetBy(), Sig: r.GetSignature()}); no != nil {
 		return nil, refused(*no, nil)
 	}
@@ -268,6 +272,9 @@ func (s *planService) CreateStandingApproval(ctx context.Context, r *adminv1.Cre
 	var sigs []permit.Signature
 	var kept []store.Signature
 	for _, g := range r.GetSignatures() {
+		if err := approvers(rel.List.Site(), g.GetBy()); err != nil {
+			return nil, err
+		}
 		sigs = append(sigs, permit.Signature{By: g.GetBy(), Sig: g.GetSignature()})
 		kept = append(kept, store.Signature{By: g.GetBy(), Sig: g.GetSignature()})
 	}
@@ -293,9 +300,14 @@ func (s *planService) CreateStandingApproval(ctx context.Context, r *adminv1.Cre
 	return standing(x), nil
 }
 
-// known refuses a standing approval of an allowance or a device that is not there: a mistyped name would be
+// known refuses a standing approval of an allowance or a device, or for a caller, that is not there: a mistyped name would be
 // signed and never cover anything.
 func (a *API) known(ctx context.Context, l *list.List, d permit.Standing) error {
+	if _, err := a.Store.TokenNamed(ctx, d.Caller); errors.Is(err, store.ErrNotFound) {
+		return bad("there is no token named %s; make it first with primum-controller token create, or correct the name", d.Caller)
+	} else if err != nil {
+		return a.failed(err, "tokens")
+	}
 	for _, id := range d.Statements {
 		if st := l.Statement(id); st == nil || st.Type != list.Allow {
 			return bad("the release in force has no allowance %s; primum explain DEVICE names those of a device", id)

@@ -21,7 +21,7 @@ func Signature(site list.Site, domain permit.Domain, document []byte, sig permit
 		return list.Refuse(list.PlanNotApproved, fmt.Sprintf("%s is not an approver of site %s", sig.By, site.Name))
 	}
 	if err := permit.Verify(domain, key, document, sig.Sig); err != nil {
-		return list.Refuse(list.PlanNotApproved, fmt.Sprintf("the signature of %s does not belong to this document", sig.By))
+		return list.Refuse(list.PlanNotApproved, fmt.Sprintf("the signature of %s does not belong to this document: it was made with another key than the site file has under that name, or over another document", sig.By))
 	}
 	return nil
 }

@@ -35,6 +35,15 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (Token, error) {
 	return t, nil
 }
 
+// TokenNamed returns the token of a name. It fails with ErrNotFound.
+func (s *Store) TokenNamed(ctx context.Context, name string) (Token, error) {
+	t, err := one(ctx, s.r, scanToken, `SELECT hash, name, role FROM token WHERE name = ?`, name)
+	if err != nil {
+		return t, fmt.Errorf("look up token: %w", err)
+	}
+	return t, nil
+}
+
 // TokenCount returns how many tokens there are.
 func (s *Store) TokenCount(ctx context.Context) (int, error) {
 	n, err := one(ctx, s.r, scanNumber, `SELECT count(*) FROM token`)

@@ -43,7 +43,8 @@ func TestBadInputGetsASentenceKeepsWhatWasThereAndSendsNothing(t *testing.T) {
 		"an unknown device":      {[]string{"devices", "show", "10-9999"}, 2, []string{"there is no device 10-9999"}},
 		"an unknown window":      {[]string{"plan", "nightly"}, 2, []string{"there is no approved time nightly"}},
 		"a key that is none":     {[]string{"approve", "x", "--key", bad, "--by", "me"}, 2, []string{"is not a private key"}},
-		"a release of no key":    {[]string{"list", "publish", bad}, 3, []string{"LIST_UNTRUSTED"}},
+		"a release of no key":    {[]string{"list", "publish", file("bundle", "{}")}, 3, []string{"LIST_UNTRUSTED"}},
+		"a list that is none":    {[]string{"list", "publish", bad}, 2, []string{"is no bundle"}},
 		"a community of nothing": {[]string{"secret", "set", "--agent", "demo", "--any", "--file", file("empty", "\n")}, 2, []string{"0 octets"}},
 		"an unknown command":     {[]string{"fly"}, 2, []string{"fly"}},
 	} {
