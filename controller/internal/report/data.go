@@ -27,6 +27,7 @@ type jsonReport struct {
 	Totals      Totals           `json:"totals"`
 	Questions   []jsonTask       `json:"questions"`
 	Waiting     []jsonTask       `json:"waiting"`
+	Unsure      []jsonTask       `json:"unsure"`
 	NotAsked    []refusal        `json:"not_asked"`
 	Differences []jsonDifference `json:"differences"`
 }
@@ -63,9 +64,9 @@ func JSON(w io.Writer, in Input) error {
 	in = in.safe()
 	r := jsonReport{Schema: "primum-report/1", Site: in.Site, Run: in.Run.Name, Caller: in.Run.Window, State: in.Run.State, Reason: in.Run.Reason,
 		Opens: in.Run.Opens, Closes: in.Run.Closes, Started: in.Run.Started, Ended: in.Run.Ended, Made: in.Now.UTC(), Totals: in.totals(),
-		Questions: []jsonTask{}, Waiting: []jsonTask{}, NotAsked: append([]refusal{}, in.refusals()...), Differences: []jsonDifference{}}
+		Questions: []jsonTask{}, Waiting: []jsonTask{}, Unsure: []jsonTask{}, NotAsked: append([]refusal{}, in.refusals()...), Differences: []jsonDifference{}}
 	for _, t := range in.Tasks {
-		if !t.asked() && !t.waits() {
+		if !t.asked() && !t.waits() && !t.unsure() {
 			continue
 		}
 		q := jsonTask{Device: t.Device, Name: t.Name, Place: t.Place, Question: t.Question, State: t.State, Reason: t.Reason, Detail: t.Detail,
@@ -73,11 +74,14 @@ func JSON(w io.Writer, in Input) error {
 		for _, f := range t.Facts {
 			q.Facts = append(q.Facts, jsonFact(f))
 		}
-		if t.waits() {
+		switch {
+		case t.waits():
 			r.Waiting = append(r.Waiting, q)
-			continue
+		case t.unsure():
+			r.Unsure = append(r.Unsure, q)
+		default:
+			r.Questions = append(r.Questions, q)
 		}
-		r.Questions = append(r.Questions, q)
 	}
 	for _, d := range in.Differences {
 		r.Differences = append(r.Differences, jsonDifference{d.Device, d.Sentence})
@@ -128,7 +132,7 @@ func CSV(w io.Writer, in Input) error {
 	}
 	write("asset_tag", "name", "place", "question", "state", "reason", "detail", "asked", "messages", "octets", "facts")
 	for _, t := range in.Tasks {
-		if !t.asked() && !t.waits() {
+		if !t.asked() && !t.waits() && !t.unsure() {
 			continue
 		}
 		asked := ""

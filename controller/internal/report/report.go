@@ -45,11 +45,16 @@ type Fact struct{ Field, Value, Origin string }
 // Difference is one sentence on where an answer differs from the CMMS.
 type Difference struct{ Device, Name, Place, Sentence string }
 
-// asked reports whether the device may have received the question.
+// unsure reports whether no record says that anything was sent, nor that nothing was: the agent is away, or did not come back in time.
+func (t Task) unsure() bool { return t.State == "UNKNOWN" && t.Asked.IsZero() && t.Messages == 0 }
+
+// asked reports whether a record says that the question was begun, so that the device may have received it.
 func (t Task) asked() bool {
 	switch t.State {
 	case "QUEUED":
 		return false
+	case "UNKNOWN":
+		return !t.unsure()
 	case "REFUSED", "STOPPED":
 		return t.Messages > 0
 	default:
@@ -60,10 +65,11 @@ func (t Task) asked() bool {
 // waits reports whether the question is still to be asked: the run has not ended.
 func (t Task) waits() bool { return t.State == "QUEUED" }
 
-// Totals are the counts of a report. Asked counts questions that a device may have received.
+// Totals are the counts of a report. Each question counts once.
 type Totals struct {
-	Asked    int            `json:"asked"`
+	Asked    int            `json:"asked"`    // begun, so that the device may have received it
 	ByState  map[string]int `json:"by_state"` // of those that were asked
+	Unsure   int            `json:"unsure"`   // may have been asked; no record tells yet
 	NotAsked int            `json:"not_asked"`
 	Waiting  int            `json:"waiting"` // still to be asked
 	Messages int            `json:"messages"`
@@ -77,6 +83,10 @@ func (in Input) totals() Totals {
 		n.Octets += t.Octets
 		if t.waits() {
 			n.Waiting++
+			continue
+		}
+		if t.unsure() {
+			n.Unsure++
 			continue
 		}
 		if !t.asked() {
@@ -114,7 +124,7 @@ func (in Input) refusals() []refusal {
 		add(refusal{Device: r.Device, Name: r.Name, Place: r.Place, Question: r.Question, Reason: r.Reason, Detail: r.Detail})
 	}
 	for _, t := range in.Tasks {
-		if !t.asked() && !t.waits() {
+		if !t.asked() && !t.waits() && !t.unsure() {
 			reason := list.Reason(t.Reason)
 			if reason == "" && t.State == "STOPPED" {
 				reason = list.Stopped

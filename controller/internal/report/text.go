@@ -59,14 +59,19 @@ func Text(w io.Writer, in Input) error {
 	if len(counts) == 0 {
 		counts = []string{"none"}
 	}
-	p.row(fmt.Sprintf("%d questions asked: %s. %d not asked.", n.Asked, strings.Join(counts, ", "), n.NotAsked))
+	unsure := ""
+	if n.Unsure > 0 {
+		unsure = fmt.Sprintf(" %d may have been asked.", n.Unsure)
+	}
+	p.row(fmt.Sprintf("%d questions asked: %s.%s %d not asked.", n.Asked, strings.Join(counts, ", "), unsure, n.NotAsked))
 	if n.Waiting > 0 {
 		p.line("%d still to be asked.", n.Waiting)
 	}
 	p.learned(in)
 	p.differences(in)
 	p.unanswered(in)
-	p.waiting(in)
+	p.some("MAY HAVE BEEN ASKED, NOBODY KNOWS YET", in, Task.unsure)
+	p.some("STILL TO BE ASKED", in, Task.waits)
 	p.notAsked(in)
 	p.line("")
 	p.line("In all %d messages with %d octets were sent.", n.Messages, n.Octets)
@@ -184,18 +189,22 @@ func (p *printer) unanswered(in Input) {
 	}
 }
 
-func (p *printer) waiting(in Input) {
-	title := false
+// some names the questions of one kind, below a title if there are any.
+func (p *printer) some(title string, in Input, of func(Task) bool) {
+	begun := false
 	for _, t := range in.Tasks {
-		if !t.waits() {
+		if !of(t) {
 			continue
 		}
-		if !title {
+		if !begun {
 			p.line("")
-			p.line("STILL TO BE ASKED")
-			title = true
+			p.line("%s", title)
+			begun = true
 		}
 		p.line("  %-10s %s: %s", t.Device, list.NameAt(t.Name, t.Place), t.Question)
+		if t.Detail != "" {
+			p.line("             %s", t.Detail)
+		}
 	}
 }
 

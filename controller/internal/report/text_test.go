@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -56,5 +57,40 @@ func TestNoRowIsWiderThanAPageUnlessOneWordIs(t *testing.T) {
 	word := strings.Repeat("y", width)
 	if diff := cmp.Diff([]string{"  a", "    " + word, "    b"}, wrap("  a "+word+" b  ")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A question at an agent that is away may have been asked: no record says that it was, and it is not counted as if one did.
+func TestWhatNobodyKnowsToHaveBeenSentIsNotCountedAsAsked(t *testing.T) {
+	in := sample()
+	away := Task{Item: 5, Device: "10-1006", Name: "Aldane Vela 3", Place: "ICU 4", Question: "snmp.get", State: "UNKNOWN", Reason: "AGENT_OFFLINE", Detail: "agent icu has had no session since 02:00:10 UTC; the device may have been asked"}
+	begun := away
+	begun.Item, begun.Device, begun.Asked, begun.Messages, begun.Octets = 6, "10-1007", in.Run.Opens, 1, 95
+	in.Tasks = append(in.Tasks, away, begun)
+	var text, table, program strings.Builder
+	for _, err := range []error{Text(&text, in), CSV(&table, in), JSON(&program, in)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	words := strings.Join(strings.Fields(text.String()), " ")
+	for _, want := range []string{"5 questions asked: 1 answered, 1 absent, 1 stopped, 2 unknown. 1 may have been asked. 3 not asked. ",
+		"MAY HAVE BEEN ASKED, NOBODY KNOWS YET 10-1006 Aldane Vela 3 (ICU 4): snmp.get agent icu has had no session since 02:00:10 UTC"} {
+		if !strings.Contains(words, want) {
+			t.Errorf("it does not say %q:\n%s", want, text.String())
+		}
+	}
+	if strings.Count(words, "10-1006") != 1 || !strings.Contains(table.String(), "\n10-1006,Aldane Vela 3,ICU 4,snmp.get,UNKNOWN,AGENT_OFFLINE,") {
+		t.Errorf("%s\n%s", text.String(), table.String())
+	}
+	var doc struct {
+		Totals struct{ Asked, Unsure int }
+		Unsure []struct{ Device string }
+	}
+	if err := json.Unmarshal([]byte(program.String()), &doc); err != nil || doc.Totals.Asked != 5 || doc.Totals.Unsure != 1 || len(doc.Unsure) != 1 || doc.Unsure[0].Device != "10-1006" {
+		t.Errorf("%v: %s", err, program.String())
+	}
+	if strings.Count(program.String(), `"10-1006"`) != 1 {
+		t.Error("it stands twice")
 	}
 }
