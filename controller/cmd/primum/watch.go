@@ -85,7 +85,8 @@ func (c *watchCommand) Run(e *env) error {
 		// no such run: it may be the name of a plan that has none yet
 		run, no := c.await(ctx, e, adminv1.NewPlanServiceClient(cl.conn))
 		switch {
-		case status.Code(no) == codes.NotFound: // neither
+		case status.Code(no) == codes.NotFound:
+			return input("there is no run and no plan %s; primum run list and primum plans list name them", c.Name)
 		case no != nil:
 			return no
 		default:

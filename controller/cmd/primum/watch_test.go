@@ -120,7 +120,7 @@ func TestWatchTakesTheBareNameOfAPlan(t *testing.T) {
 	s := serve(t, answers{"GetPlan": says(&adminv1.Plan{Name: "plans/8", State: "FIRED", Run: "runs/9"})})
 	s.watch = func(name string, send func(*adminv1.Run) error, _ context.Context) error {
 		if name != "runs/9" {
-			return status.Error(codes.NotFound, "there is no run 8")
+			return status.Error(codes.NotFound, "there is no run and no plan 8")
 		}
 		return send(runOf("SUCCEEDED", map[string]uint32{"ANSWERED": 21}))
 	}
@@ -128,10 +128,10 @@ func TestWatchTakesTheBareNameOfAPlan(t *testing.T) {
 	want(t, "watch 8", out+complaints, code, exitDone, "SUCCEEDED")
 	s = serve(t, answers{"GetPlan": fails(status.Error(codes.NotFound, "there is no plan 8"))})
 	s.watch = func(string, func(*adminv1.Run) error, context.Context) error {
-		return status.Error(codes.NotFound, "there is no run 8")
+		return status.Error(codes.NotFound, "there is no run and no plan 8")
 	}
 	_, complaints, code = s.primum(nil, "watch", "8")
-	want(t, "neither", complaints, code, exitUsage, "there is no run 8")
+	want(t, "neither", complaints, code, exitUsage, "there is no run and no plan 8")
 }
 
 func TestWatchDoesNotWaitForEver(t *testing.T) {

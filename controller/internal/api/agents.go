@@ -3,11 +3,14 @@ package api
 import (
 	"context"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"primum/controller/internal/enroll"
 	"primum/controller/internal/store"
 	adminv1 "primum/proto/admin/v1"
+	list "primum/safetylists"
 	"primum/safetylists/release"
 )
 
@@ -115,6 +118,9 @@ func (s *listService) PublishRelease(ctx context.Context, r *adminv1.PublishRele
 	rel, no, err := s.Safety.Publish(ctx, r.GetBundle(), s.act(ctx, "publish release", "list"))
 	if err != nil {
 		return nil, s.failed(err, "the release")
+	}
+	if no != nil && no.Reason == list.ListOther { // the words of that reason are of a plan and an agent
+		return nil, status.Error(codes.FailedPrecondition, no.Detail+"; nothing was changed")
 	}
 	if no != nil {
 		return nil, refused(*no, nil)

@@ -161,6 +161,14 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 	for _, d := range ill {
 		notNow = append(notNow, fmt.Sprintf("it was left in %s at %s UTC (run %s): %s. A person looks at it first, and then: primum devices clear %s", d.State, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, tag))
 	}
+	if m := u.moved; m != nil {
+		notNow = append(notNow, "it "+leftPlace(*m))
+	}
+	stops, err := s.stopped(ctx)
+	if err != nil {
+		return nil, s.failed(err, "agents")
+	}
+	notNow = append(notNow, stops...)
 	beside = append(beside, written.findings(u.device)...)
 	for _, hint := range rel.List.Hints(list.Observed{MAC: u.device.MAC}) {
 		beside = append(beside, "the network card hints at "+hint.Maker)
@@ -201,6 +209,18 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 		out.Explanations = append(out.Explanations, e)
 	}
 	return out, nil
+}
+
+// stopped says that no agent asks anything, for a person at the site has stopped each of them.
+func (a *API) stopped(ctx context.Context) (out []string, err error) {
+	agents, err := a.Store.Agents(ctx, "", 0)
+	for _, x := range agents {
+		if x.SiteStop.At.IsZero() {
+			return nil, err
+		}
+		out = append(out, fmt.Sprintf("agent %s was stopped at the site by %s at %s UTC: %s. primum-agent resume there ends it", x.Name, x.SiteStop.By, x.SiteStop.At.UTC().Format(time.DateTime), x.SiteStop.Why))
+	}
+	return out, err
 }
 
 // resting says that a device which the list allows to be asked is left in peace until a time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -164,6 +165,13 @@ func (s *planService) get(ctx context.Context, name string) (*adminv1.Plan, erro
 	if out.Notes, err = s.notes(ctx); err != nil {
 		return nil, s.failed(err, "plan "+name)
 	}
+	if p.Run == "" {
+		moved, err := s.movedIn(ctx, doc)
+		if err != nil {
+			return nil, s.failed(err, "plan "+name)
+		}
+		out.Notes = append(out.Notes, moved...)
+	}
 	out.Busy = durationpb.New(doc.Busy())
 	for _, no := range doc.Refusals {
 		w := no.Reason.Words()
@@ -187,6 +195,25 @@ func (s *planService) notes(ctx context.Context) (out []string, err error) {
 		out = append(out, "The site file has quiet hours of "+q.String()+", and no device of the inventory is there: if the name is mistyped, or the ward was renamed, its devices are not left alone.")
 	}
 	return out, nil
+}
+
+// movedIn says which devices of a plan an agent found elsewhere the last time that it looked. They stay in it: they may be there again.
+func (s *planService) movedIn(ctx context.Context, doc permit.Plan) (out []string, err error) {
+	moved, err := s.Store.Moved(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range moved {
+		if slices.ContainsFunc(doc.Items, func(it permit.Item) bool { return it.Device.ID == m.Tag }) {
+			out = append(out, m.Tag+" "+leftPlace(m))
+		}
+	}
+	return out, nil
+}
+
+// leftPlace says where a device was found to be no longer.
+func leftPlace(m store.Moved) string {
+	return fmt.Sprintf("was no longer at %s when an agent looked at %s UTC: %s. Correct its address in the inventory; it is asked there only if it is there again.", m.IP, m.At.UTC().Format(time.DateTime), m.Detail)
 }
 
 // head is a plan without what its document says.

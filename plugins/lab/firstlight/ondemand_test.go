@@ -93,6 +93,12 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 	if said := s.primum("devices", "show", "10-1005"); !strings.Contains(said, "! it is no longer at 127.42.1.5") {
 		t.Errorf("a device that moved: %s", said)
 	}
+	if said := s.primum("explain", "10-1005", "snmp.get"); !strings.Contains(said, "ALLOWED by the list, and not asked now\n  not now: it was no longer at 127.42.1.5 when an agent looked at ") || !strings.Contains(said, "02:77:5e:00:c4:19") {
+		t.Errorf("a device that moved, explained: %s", said)
+	}
+	if said := s.primum("plans", "show", s.plan("later", "1h", "30s", "10-1004", "10-1005")); !strings.Contains(said, "NOTE: 10-1005 was no longer at 127.42.1.5 when an agent looked at ") || strings.Count(said, "NOTE") != 1 {
+		t.Errorf("a device that moved, planned: %s", said)
+	}
 	if out, code := grpcurl("-d", `{"bundle":"AAAA"}`, at, "primum.admin.v1.ListService/PublishRelease"); code == 0 || !strings.Contains(out, "PermissionDenied") {
 		t.Errorf("a tool publishes a release: %s", out)
 	}
@@ -102,6 +108,9 @@ func TestGrpcurlGetsAnAnswerUnderAStandingApprovalAndElseTheReason(t *testing.T)
 			t.Errorf("%s at the site: exit %d: %s%s", word.word, code, out, complaints)
 		}
 		s.until("the list of agents tells the word of the site", bound, func() bool { return strings.Contains(s.primum("agents", "list"), word.list) })
+		if said := s.primum("explain", "10-1004", "snmp.get"); strings.Contains(said, "not now: agent demo was stopped at the site by ") != (word.word == "stop") {
+			t.Errorf("explained after %s: %s", word.word, said)
+		}
 	}
 	s.agent.kill()
 	s.until("the controller misses the agent", bound, func() bool { return !strings.Contains(s.primum("agents", "list"), " CONNECTED ") })
