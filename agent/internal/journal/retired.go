@@ -20,6 +20,7 @@ func (j *Journal) Retire(at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("put journal aside: %w", err)
 	}
+	j.giveBack()
 	return errors.Join(os.Rename(filepath.Join(j.dir, fileName), aside), syncDir(j.dir), j.close())
 }
 

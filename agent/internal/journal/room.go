@@ -34,6 +34,17 @@ func (j *Journal) makeRoom() error {
 	return j.failed
 }
 
+// giveBack gives the blocks beyond the end back to the disk: what is put aside takes no new work. One that the disk keeps all the same
+// is only lost space.
+func (j *Journal) giveBack() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if st, err := j.f.Stat(); err == nil {
+		_ = j.f.Truncate(st.Size())
+	}
+	j.room = 0
+}
+
 // roomBeyond has the disk give spare octets beyond the end of a file, or twice as many, and returns the place up to which it
 // has. Where it only knows that there is space, that is 0.
 func roomBeyond(f *os.File, end, spare int64) (int64, error) {

@@ -192,3 +192,26 @@ func TestAFullDiskLeavesAJournalUntrimmedAndWhole(t *testing.T) {
 		t.Errorf("%d records after the restart, want %d", len(seen), want)
 	}
 }
+
+// The disk gives blocks beyond the end of a journal, and gets them back when it is put aside: else each one would keep more than a hundred MiB.
+func TestAJournalThatIsPutAsideKeepsNoReserve(t *testing.T) {
+	dir := t.TempDir()
+	j, _ := open(t, dir)
+	if _, err := j.Append(evidence.Record{At: t0, Kind: evidence.Received, Order: "o"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Retire(t0); err != nil {
+		t.Fatal(err)
+	}
+	paths, err := retired(dir)
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(paths[0], &st); err != nil || st.Blocks*512 > 1<<20 {
+		t.Errorf("a journal of %d octets keeps %d: %v", st.Size, st.Blocks*512, err)
+	}
+	if err := ReplayRetired(dir, &told{}); err != nil {
+		t.Error(err)
+	}
+}
