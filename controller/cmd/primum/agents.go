@@ -47,6 +47,11 @@ func (c *agentListCommand) Run(e *env) error {
 			rows = append(rows, []string{short(a.GetName()), a.GetSite(), a.GetState(), when(a.GetLastSeen()), a.GetVersion(), a.GetSandbox(), fmt.Sprint(a.GetHoldVersion()), list, stop})
 		}
 		e.table([]string{"AGENT", "SITE", "STATE", "LAST SEEN", "VERSION", "SANDBOX", "HOLD VERSION", "LIST", "STOPPED AT THE SITE"}, rows)
+		for _, a := range all {
+			if a.GetProblem() != "" {
+				e.say("%s: %s.", short(a.GetName()), a.GetProblem())
+			}
+		}
 	})
 }
 

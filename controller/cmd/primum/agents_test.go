@@ -67,6 +67,15 @@ func TestACommunityIsSealedToTheAgentForTheDeviceAndNeverPrinted(t *testing.T) {
 	}
 }
 
+func TestTheListOfAgentsSaysWhatKeepsOneFromWork(t *testing.T) {
+	s := serve(t, answers{"ListAgents": says(&adminv1.ListAgentsResponse{Agents: []*adminv1.Agent{{Name: "agents/well", State: "CONNECTED"},
+		{Name: "agents/icu", State: "REFUSED", Problem: "two machines seem to run it. A person has to look, and to enrol it anew"}}})})
+	out, _, code := s.primum(nil, "agents", "list")
+	if want(t, "agents", out, code, exitDone, "REFUSED", "icu: two machines seem to run it. A person has to look, and to enrol it anew.\n"); strings.Contains(out, "well:") {
+		t.Error(out)
+	}
+}
+
 func TestACommunityIsNotTakenFromAnArgumentNorInAWrongSize(t *testing.T) {
 	s := serve(t, answers{"ListAgents": says(&adminv1.ListAgentsResponse{Agents: []*adminv1.Agent{{Name: "agents/new"}}})})
 	for name, c := range map[string]struct {

@@ -42,13 +42,16 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 		}
 		switch {
 		case a.HeadRefused != "":
-			p.State = "REFUSED"
+			p.State, p.Problem = "REFUSED", a.HeadRefused+". A person has to look, and to enrol it anew"
 		case s.Lost(a.Name):
 			p.State = "RECORDS_LOST"
 		case s.Online(a.Name):
 			p.State = "CONNECTED"
 		case a.Epoch == 0:
 			p.State = "ENROLLED"
+		}
+		if p.Problem == "" && a.ListRefused != "" {
+			p.Problem = "it does not take the safety list: " + a.ListRefused
 		}
 		out.Agents = append(out.Agents, p)
 		out.NextPageToken = next(len(kept), limit, a.Name)

@@ -22,8 +22,8 @@ func (s *Service) evidenceKey(ctx context.Context, agent, named string) (string,
 	case err != nil:
 		return "", err
 	case refused != "":
-		s.Log.Error("an agent whose signed head was refused gets no session before it is enrolled anew", "agent", agent, "why", refused)
-		return "", status.Error(codes.PermissionDenied, "a signed head of this agent did not fit its records; a person has to look, and to enrol it anew")
+		s.Log.Error("an agent that was refused gets no session before it is enrolled anew", "agent", agent, "why", refused)
+		return "", status.Error(codes.PermissionDenied, refused+". A person has to look, and to enrol it anew")
 	case kept != named:
 		s.Log.Error("incident: an agent comes with another evidence key than it had", "agent", agent, "had", kept, "has", named)
 		return "", status.Error(codes.PermissionDenied, "the evidence key is not the one of this enrolment; a person has to look, and to enrol the agent anew")
@@ -39,7 +39,7 @@ func (ses *session) head(ctx context.Context, note []byte, now time.Time) error 
 		return err
 	}
 	ses.Log.Error("incident: a signed head does not fit the records of its agent", "agent", ses.agent, "why", err, "head", string(note[:min(len(note), evidence.MaxHead)]))
-	if err := ses.Store.RefuseHead(ctx, ses.agent, err.Error(), now); err != nil {
+	if err := ses.Store.RefuseAgent(ctx, ses.agent, "a signed head does not fit its records: "+err.Error(), now); err != nil {
 		return err
 	}
 	return status.Error(codes.PermissionDenied, err.Error())

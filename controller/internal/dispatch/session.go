@@ -104,6 +104,9 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	if err != nil {
 		return nil, false, err
 	}
+	if err := s.twice(ctx, name, now); err != nil {
+		return nil, false, err
+	}
 	a := opened.Agent
 	ses := &session{Service: s, stream: stream, agent: name, caller: caller, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
 		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{},

@@ -349,6 +349,15 @@ func loseTask(ctx context.Context, tx *sql.Tx, run string, item int, why string,
 	return err
 }
 
+// PutAside counts the journals of an agent that were put aside since a moment, and since it was enrolled last.
+func (s *Store) PutAside(ctx context.Context, agent string, since time.Time) (int, error) {
+	n, err := one(ctx, s.r, scanNumber, `SELECT count(*) FROM retired_incarnation i JOIN agent a ON a.name = i.agent WHERE i.agent = ? AND i.at > max(?, a.enrolled)`, agent, micros(since))
+	if err != nil {
+		return 0, fmt.Errorf("count journals put aside: %w", err)
+	}
+	return int(n), nil
+}
+
 // ConfirmEpoch commits that the epoch stands in the agent's journal.
 func (s *Store) ConfirmEpoch(ctx context.Context, agent string, epoch, lsn uint64, at time.Time) error {
 	return s.tx(ctx, "confirm epoch", func(tx *sql.Tx) error {

@@ -35,13 +35,13 @@ func (s *Store) EvidenceKey(ctx context.Context, agent, named string) (kept, ref
 	return kept, refused, err
 }
 
-// RefuseHead writes why an agent gets no session any more, and the note that was refused.
-func (s *Store) RefuseHead(ctx context.Context, agent, why string, at time.Time) error {
-	return s.tx(ctx, "refuse head", func(tx *sql.Tx) error {
+// RefuseAgent writes why an agent gets no session any more, before it is enrolled anew.
+func (s *Store) RefuseAgent(ctx context.Context, agent, why string, at time.Time) error {
+	return s.tx(ctx, "refuse agent", func(tx *sql.Tx) error {
 		if err := must(ctx, tx, ErrNotFound, `UPDATE agent SET head_refused = ? WHERE name = ?`, why, agent); err != nil {
 			return err
 		}
-		return Audit{At: at, Actor: "controller", Verb: "refuse head", Resource: "agents/" + agent, Detail: why}.add(ctx, tx)
+		return Audit{At: at, Actor: "controller", Verb: "refuse agent", Resource: "agents/" + agent, Detail: why}.add(ctx, tx)
 	})
 }
 

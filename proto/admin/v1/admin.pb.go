@@ -5368,8 +5368,8 @@ type Agent struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
 	// ENROLLED, CONNECTED, OFFLINE, RECORDS_LOST: this controller lacks records that the agent has trimmed, as after a restore
-	// from an old backup, and opens no session; or REFUSED: it signed a head that does not fit its records, and gets no session
-	// before it is enrolled anew.
+	// from an old backup, and opens no session; or REFUSED: it signed a head that does not fit its records, or seems to run
+	// on two machines, and gets no session before it is enrolled anew.
 	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	LastSeen     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_seen,json=lastSeen,proto3" json:"last_seen,omitempty"`
 	Version      string                 `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
@@ -5382,7 +5382,9 @@ type Agent struct {
 	// How well its machine confines plugins: FULL, FALLBACK or NONE; empty when it has never connected.
 	Sandbox string `protobuf:"bytes,11,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
 	// Set while a person at the site has stopped this agent, as far as its record has come here; unset otherwise.
-	SiteStop      *Agent_SiteStop `protobuf:"bytes,12,opt,name=site_stop,json=siteStop,proto3" json:"site_stop,omitempty"`
+	SiteStop *Agent_SiteStop `protobuf:"bytes,12,opt,name=site_stop,json=siteStop,proto3" json:"site_stop,omitempty"`
+	// What keeps this agent from work, in words for a person: why it is REFUSED, or why it does not take the safety list. Empty otherwise.
+	Problem       string `protobuf:"bytes,13,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5499,6 +5501,13 @@ func (x *Agent) GetSiteStop() *Agent_SiteStop {
 		return x.SiteStop
 	}
 	return nil
+}
+
+func (x *Agent) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
 }
 
 type ListAgentsRequest struct {
@@ -6510,7 +6519,7 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
 	"\x0fLiftHoldRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xf4\x03\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x8e\x04\n" +
 	"\x05Agent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -6526,7 +6535,8 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\aplugins\x18\n" +
 	" \x03(\tR\aplugins\x12\x18\n" +
 	"\asandbox\x18\v \x01(\tR\asandbox\x12<\n" +
-	"\tsite_stop\x18\f \x01(\v2\x1f.primum.admin.v1.Agent.SiteStopR\bsiteStop\x1a^\n" +
+	"\tsite_stop\x18\f \x01(\v2\x1f.primum.admin.v1.Agent.SiteStopR\bsiteStop\x12\x18\n" +
+	"\aproblem\x18\r \x01(\tR\aproblem\x1a^\n" +
 	"\bSiteStop\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x0e\n" +
 	"\x02by\x18\x02 \x01(\tR\x02by\x12\x16\n" +
