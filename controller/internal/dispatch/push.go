@@ -246,7 +246,7 @@ func (ses *session) order(ctx context.Context, run store.Run, tasks []store.Task
 		return false, err
 	}
 	if ses.list != l.plan.List {
-		return false, nil // the agent gets the release first
+		return false, ses.listless(ctx, run.Name, l, tasks) // the agent gets the release first
 	}
 	known, offered := ses.papers[l.digest]
 	if !offered {

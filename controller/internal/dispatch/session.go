@@ -46,6 +46,7 @@ type session struct {
 	listSent                 permit.Digest
 	timestamp, timestampSent uint64                 // of the release that the agent uses, and of the one sent
 	bundle                   permit.Digest          // of the paper that carries listSent
+	untaken                  string                 // why the agent does not take it; empty: it does, or has not said
 	plans                    map[string]*loaded     // by name
 	papers                   map[permit.Digest]bool // plans sent; true once the agent has taken it
 	refused                  map[permit.Digest][2]string
@@ -298,9 +299,11 @@ func (ses *session) paperAck(ctx context.Context, ack *controlv1.PaperAck) error
 	}
 	switch {
 	case d == ses.bundle && ack.GetRefused() == "":
-		ses.list, ses.timestamp = ses.listSent, ses.timestampSent
+		ses.list, ses.timestamp, ses.untaken = ses.listSent, ses.timestampSent, ""
 		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, ses.list[:], "")
 	case d == ses.bundle:
+		ses.untaken = strings.TrimSpace(ack.GetRefused() + " " + ack.GetDetail())
+		ses.Bell.Ring()
 		return ses.Store.SetListAcked(ctx, ses.agent, ses.epoch, nil, ack.GetRefused()+" "+ack.GetDetail())
 	case ack.GetRefused() != "":
 		ses.refused[d] = [2]string{ack.GetRefused(), ack.GetDetail()}
