@@ -322,7 +322,7 @@ func applyFates(ctx context.Context, tx *sql.Tx, tasks []Dispatched, fates []Fat
 		case i >= len(fates) || fates[i] == Lost:
 			err = loseTask(ctx, tx, t.Run, t.Item, why, at)
 		case fates[i] == Again:
-			err = requeue(ctx, tx, t.Run, t.Item)
+			err = requeue(ctx, tx, t.Run, t.Item, at)
 		}
 		if err != nil {
 			return err

@@ -44,7 +44,7 @@ func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started 
 				continue
 			}
 			again++
-			if err := requeue(ctx, tx, t.Run, t.Item); err != nil {
+			if err := requeue(ctx, tx, t.Run, t.Item, at); err != nil {
 				return err
 			}
 		}
@@ -54,10 +54,12 @@ func (s *Store) Resume(ctx context.Context, agent string, epoch uint64, started 
 }
 
 // requeue puts back a task that was never begun; what a person has cancelled is not sent anew.
-func requeue(ctx context.Context, tx *sql.Tx, run string, item int) error {
-	_, err := change(ctx, tx, `UPDATE task SET work_order = '', ordinal = 0,
-		state = CASE WHEN (SELECT state FROM run WHERE name = task.run) = 'CANCELLED' THEN 'STOPPED' ELSE 'QUEUED' END
-		WHERE run = ? AND item = ?`, run, item)
+func requeue(ctx context.Context, tx *sql.Tx, run string, item int, at time.Time) error {
+	if _, err := change(ctx, tx, `UPDATE task SET work_order = '', ordinal = 0, state = 'QUEUED' WHERE run = ? AND item = ?`, run, item); err != nil {
+		return err
+	}
+	_, err := change(ctx, tx, `UPDATE task SET state = 'STOPPED', reason = 'STOPPED', finished = ?, detail = (SELECT reason FROM run WHERE name = task.run)
+		WHERE run = ? AND item = ? AND (SELECT state FROM run WHERE name = task.run) = 'CANCELLED'`, micros(at), run, item)
 	return err
 }
 

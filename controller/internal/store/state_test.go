@@ -524,3 +524,22 @@ func TestADeviceThatMovedIsKnownWithBothPlacesUntilItIsFound(t *testing.T) {
 		t.Errorf("asked at its address: %v %v", got, err)
 	}
 }
+
+// What a person has cancelled while its agent was away, and the agent never began, says so.
+func TestACancelledQuestionThatWasNeverBegunSaysWhy(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}}, at(4)))
+	_, err := s.CancelRun(ctx, "r", "the wrong ward", act(5))
+	no(t, err)
+	b := s.session(t, a.Incarnation, a.Epoch, 0, nil)
+	_, err = s.Resume(ctx, "icu", b.Epoch, func(string, uint32) bool { return false }, false, at(6))
+	no(t, err)
+	tasks, err := s.Tasks(ctx, "r", -1, 0)
+	no(t, err)
+	for _, x := range tasks {
+		if x.State != "STOPPED" || x.Reason != "STOPPED" || x.Detail != "the wrong ward" || x.Finished.IsZero() {
+			t.Errorf("%+v", x)
+		}
+	}
+}
