@@ -420,6 +420,6 @@ func (c *Conversation) failed(err error) error {
 		return c.end(TimedOut, "no reply in time")
 	default:
 		c.s.Refused = errors.Is(err, unix.ECONNREFUSED)
-		return c.end(ClosedByDevice, err.Error())
+		return c.end(ClosedByDevice, broken(err))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -60,7 +61,11 @@ func (c *clearCommand) Run(e *env) error {
 		return refusedError{c.Device + " has no distress that is to be cleared; nothing was signed. See primum devices show " + c.Device}
 	}
 	return e.show(d, func() {
-		e.say("%d signed by %s, and on the way to the agent. Until it has them, the device is left alone.", sent, c.By)
+		what, has := "The clearance is", "it"
+		if sent > 1 {
+			what, has = fmt.Sprintf("%d clearances are", sent), "them"
+		}
+		e.say("%s signed by %s, and on the way to the agent. Until the agent has %s, the device is left alone.", what, c.By, has)
 		e.distresses(d)
 	})
 }
@@ -75,7 +80,7 @@ func (e *env) distresses(d *adminv1.Device) {
 		case x.GetProblem() != "":
 			e.say("    the agent refused a clearance: %s", x.GetProblem())
 		default:
-			e.say("    after a person has looked at it: primum devices clear %s", tag(d.GetName()))
+			e.say("    after a person has looked at it: primum devices clear %s --reason WHAT-WAS-SEEN --key FILE --by APPROVER", tag(d.GetName()))
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestClearSignsOneWordForEachDistress(t *testing.T) {
 		{Run: "runs/r2", Agent: "agents/icu", Permit: "bb", State: "DISTRESS", Clearing: true}}}
 	s := serve(t, answers{"GetDevice": says(device), "GetRelease": says(&adminv1.ListRelease{Site: "demo"}), "ClearDevice": says(device)})
 	out, complaints, code := s.primum(nil, "devices", "clear", "10-1", "--reason", "looked at, and well", "--key", keyFile(t, 7), "--by", "head")
-	want(t, "clear", out+complaints, code, exitDone, "1 signed by head", "it fell silent?[2J", "Until it has them, the device is left alone")
+	want(t, "clear", out+complaints, code, exitDone, "The clearance is signed by head, and on the way to the agent. Until the agent has it, the device is left alone.", "it fell silent?[2J")
 	r := one[*adminv1.ClearDeviceRequest](t, s)
 	c, _, err := permit.DecodeClearance(r.GetDocument())
 	if err != nil || c.Site != "demo" || c.Agent != "icu" || c.Device != "10-1" || c.Permit != "aa" || c.Reason != "looked at, and well" || c.At.IsZero() || r.GetBy() != "head" {

@@ -23,8 +23,10 @@ func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // timeOf reads a time as people write it; one without a zone is of this machine's.
 func timeOf(text string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at, nil
+	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00"} {
+		if at, err := time.Parse(form, text); err == nil {
+			return at, nil
+		}
 	}
 	for _, form := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
 		if at, err := time.ParseInLocation(form, text, time.Local); err == nil {
@@ -43,6 +45,9 @@ func (c *touchedCommand) Run(e *env) error {
 	to, err := timeOf(c.Until)
 	if err != nil {
 		return err
+	}
+	if from.After(time.Now().Add(time.Minute)) { // the clocks may differ
+		return input("the time begins at %s, which is still to come", c.Between)
 	}
 	if err := free(c.Pcap); err != nil {
 		return err

@@ -159,7 +159,7 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 		return nil, s.failed(err, "distresses")
 	}
 	for _, d := range ill {
-		notNow = append(notNow, fmt.Sprintf("it was left in %s at %s UTC (run %s): %s. A person looks at it first, and then: primum devices clear %s", d.State, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, tag))
+		notNow = append(notNow, fmt.Sprintf("it was left in %s at %s UTC (run %s): %s. A person looks at it first, and then: primum devices clear %s --reason WHAT-WAS-SEEN --key FILE --by APPROVER", d.State, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, tag))
 	}
 	if m := u.moved; m != nil {
 		notNow = append(notNow, "it "+leftPlace(*m))
