@@ -209,6 +209,9 @@ func (l *loaded) approval() *controlv1.Approval {
 
 // pushWork sends orders while there are some to send.
 func (ses *session) pushWork(ctx context.Context) error {
+	if is, err := ses.stopped(ctx); is || err != nil {
+		return err
+	}
 	if !ses.resumed || ses.holdAcked != ses.holdVersion && ses.holdVersion != 0 {
 		return nil
 	}

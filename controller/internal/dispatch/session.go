@@ -46,6 +46,7 @@ type session struct {
 	listSent                 permit.Digest
 	timestamp, timestampSent uint64                 // of the release that the agent uses, and of the one sent
 	bundle                   permit.Digest          // of the paper that carries listSent
+	stopLost                 bool                   // the site has stopped the agent, and its journal knows nothing of it
 	untaken                  string                 // why the agent does not take it; empty: it does, or has not said
 	plans                    map[string]*loaded     // by name
 	papers                   map[permit.Digest]bool // plans sent; true once the agent has taken it
@@ -111,7 +112,7 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	a := opened.Agent
 	ses := &session{Service: s, stream: stream, agent: name, caller: caller, epoch: a.Epoch, told: h.GetJournalLsn(), started: map[place]bool{},
 		plans: map[string]*loaded{}, papers: map[permit.Digest]bool{}, refused: map[permit.Digest][2]string{}, secrets: map[string]uint64{}, cancelled: map[string]bool{},
-		cleared: map[permit.Digest]bool{}}
+		cleared: map[permit.Digest]bool{}, stopLost: a.StopLost()}
 	copy(ses.list[:], h.GetListDigest())
 	ses.timestamp = h.GetListTimestamp()
 	for _, t := range h.GetOpen() {

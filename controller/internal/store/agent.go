@@ -27,6 +27,12 @@ type Agent struct {
 	Sandbox     string // how well its machine confines plugins: FULL, FALLBACK or NONE
 	LastSeen    time.Time
 	SiteStop    SiteStop
+	StoppedIn   []byte // journal that knows of SiteStop; empty: not told
+}
+
+// StopLost reports whether the site has stopped an agent, and the journal that it has now may know nothing of it.
+func (a Agent) StopLost() bool {
+	return !a.SiteStop.At.IsZero() && len(a.StoppedIn) > 0 && !bytes.Equal(a.StoppedIn, a.Incarnation)
 }
 
 // SiteStop is what a person at the site has said to an agent. The zero value: nobody has stopped it.
@@ -37,11 +43,11 @@ type SiteStop struct {
 }
 
 const agentColumns = `name, sealing_key, session_epoch, confirmed_epoch, incarnation, journal_lsn, record_hwm, record_hash,
-	hold_acked, list_digest, list_refused, version, plugins, sandbox, head_refused, last_seen, stopped_at, stopped_by, stopped_why`
+	hold_acked, list_digest, list_refused, version, plugins, sandbox, head_refused, last_seen, stopped_at, stopped_by, stopped_why, stopped_in`
 
 func scanAgent(scan func(...any) error) (a Agent, err error) {
 	err = scan(&a.Name, &a.SealingKey, &a.Epoch, &a.Confirmed, &a.Incarnation, &a.JournalLSN, &a.RecordHWM, &a.RecordHash,
-		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, &a.HeadRefused, timeColumn{&a.LastSeen}, timeColumn{&a.SiteStop.At}, &a.SiteStop.By, &a.SiteStop.Why)
+		&a.HoldAcked, &a.ListDigest, &a.ListRefused, &a.Version, jsonColumn{&a.Plugins}, &a.Sandbox, &a.HeadRefused, timeColumn{&a.LastSeen}, timeColumn{&a.SiteStop.At}, &a.SiteStop.By, &a.SiteStop.Why, &a.StoppedIn)
 	return a, err
 }
 
@@ -78,7 +84,7 @@ type Certificate struct {
 func (s *Store) Enrol(ctx context.Context, c Certificate, sealingKey []byte, at time.Time) error {
 	return s.tx(ctx, "enrol agent", func(tx *sql.Tx) error {
 		if _, err := change(ctx, tx, `INSERT INTO agent (name, sealing_key, enrolled) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, evidence_key = '', head_refused = '', enrolled = max(excluded.enrolled, agent.enrolled + 1)`,
+			ON CONFLICT (name) DO UPDATE SET sealing_key = excluded.sealing_key, evidence_key = '', head_refused = '', stopped_at = 0, stopped_by = '', stopped_why = '', stopped_in = x'', enrolled = max(excluded.enrolled, agent.enrolled + 1)`,
 			c.Agent, sealingKey, micros(at)); err != nil {
 			return err
 		}
@@ -271,8 +277,14 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 		if reset || !known {
 			a.HoldAcked = 0 // a journal that is not this one does not know what was acknowledged
 		}
-		if !o.SiteStop.At.Equal(a.SiteStop.At) { // what the agent says of itself counts; by whose word, its record tells
+		switch {
+		case o.SiteStop.At.IsZero() && (reset || a.StopLost()):
+			// its journal is older than the stop, or another one, as after a restore of its machine: only the site's word ends a stop (H-035)
+		case !o.SiteStop.At.Equal(a.SiteStop.At): // what the agent says of itself counts; by whose word, its record tells
 			a.SiteStop = o.SiteStop
+		}
+		if !o.SiteStop.At.IsZero() {
+			a.StoppedIn = o.Incarnation
 		}
 		out.Agent = a
 		if err := saveSession(ctx, tx, a); err != nil {
@@ -295,8 +307,8 @@ func saveSession(ctx context.Context, tx *sql.Tx, a Agent) error {
 		return err
 	}
 	return must(ctx, tx, ErrNotFound, `UPDATE agent SET session_epoch = ?, incarnation = ?, journal_lsn = ?, record_hwm = ?,
-		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, sandbox = ?, list_digest = ?, list_refused = '', last_seen = ?, stopped_at = ?, stopped_by = ?, stopped_why = ? WHERE name = ?`,
-		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, a.Sandbox, blob(a.ListDigest), micros(a.LastSeen), micros(a.SiteStop.At), a.SiteStop.By, a.SiteStop.Why, a.Name)
+		record_hash = ?, hold_acked = ?, version = ?, plugins = ?, sandbox = ?, list_digest = ?, list_refused = '', last_seen = ?, stopped_at = ?, stopped_by = ?, stopped_why = ?, stopped_in = ? WHERE name = ?`,
+		a.Epoch, blob(a.Incarnation), a.JournalLSN, a.RecordHWM, blob(a.RecordHash), a.HoldAcked, a.Version, plugins, a.Sandbox, blob(a.ListDigest), micros(a.LastSeen), micros(a.SiteStop.At), a.SiteStop.By, a.SiteStop.Why, blob(a.StoppedIn), a.Name)
 }
 
 // blob makes no octets an empty blob: the driver writes nil as NULL.

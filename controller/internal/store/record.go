@@ -82,7 +82,7 @@ func (s *Store) TakeRecords(ctx context.Context, b Batch) error {
 			return err
 		}
 		if w := b.Word; w != nil {
-			if _, err := change(ctx, tx, `UPDATE agent SET stopped_at = ?, stopped_by = ?, stopped_why = ? WHERE name = ?`, micros(w.At), w.By, w.Why, b.Agent); err != nil {
+			if _, err := change(ctx, tx, `UPDATE agent SET stopped_at = ?, stopped_by = ?, stopped_why = ?, stopped_in = ? WHERE name = ?`, micros(w.At), w.By, w.Why, b.Incarnation, b.Agent); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,105 @@
+package dispatch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "primum/proto/control/v1"
+	list "primum/safetylists"
+	"primum/safetylists/evidence"
+)
+
+// H-035: a person at the site has stopped an agent, and its machine is restored from a backup of before. The agent knows of no stop, and is
+// given no work; the list of agents goes on to show the stop. A later word of the site ends it, and so does an enrolment.
+func TestAStopThatARestoredAgentHasForgottenStands(t *testing.T) {
+	for name, ends := range map[string]string{"a word ends it": "go", "an enrolment ends it": "enrol"} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := service(t)
+			cert := enrolled(t, s, "icu")
+			at := time.Now().Truncate(time.Microsecond)
+			comes := func(incarnation string, lsn, epoch uint64, stopped bool) *stream {
+				t.Helper()
+				h := &controlv1.Hello{Incarnation: []byte(incarnation), JournalLsn: lsn, LastEpoch: epoch}
+				if stopped {
+					h.StoppedAtSite, h.StoppedWhy = timestamppb.New(at), "smoke"
+				}
+				st, ended := connect(t, s, cert, h)
+				for {
+					select {
+					case m := <-st.out:
+						if w := m.GetWelcome(); w != nil {
+							if w.GetReset_() {
+								return nil
+							}
+							st.in <- &fromAgent{Kind: &controlv1.AgentMessage_EpochAck{EpochAck: &controlv1.EpochAck{SessionEpoch: w.GetSessionEpoch(), JournalLsn: lsn + 1}}}
+						}
+						if m.GetReady() != nil {
+							return st
+						}
+					case err := <-ended:
+						t.Fatal(err)
+					case <-time.After(5 * time.Second):
+						t.Fatal("the session does not begin")
+					}
+				}
+			}
+			is := func() bool {
+				t.Helper()
+				a, err := s.Store.Agent(t.Context(), "icu")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return !a.SiteStop.At.IsZero()
+			}
+			tell := journal(t, func(b *controlv1.RecordBatch) {
+				st := comes("0123456789abcdef", 2, 0, true)
+				st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: b}}
+			})
+			_ = tell
+			if !is() {
+				t.Fatal("the stop is not known")
+			}
+			devices(t, s, 1)
+			if comes("0123456789abcdef", 1, 0, false) != nil {
+				t.Fatal("a journal that was rolled back goes on")
+			}
+			for n := range uint64(2) { // and once more after the next cut
+				comes("fedcba9876543210", 1+n, n+3, false)
+				awaited(t, func() bool {
+					tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+					return err == nil && tasks[0].State == "QUEUED" && tasks[0].Reason == string(list.Held) && strings.Contains(tasks[0].Detail, "smoke") && strings.Contains(tasks[0].Detail, "primum-agent resume")
+				})
+				if !is() {
+					t.Fatal("the stop is shown no more")
+				}
+			}
+			if ends == "enrol" {
+				cert = enrolled(t, s, "icu")
+				comes("fedcba9876543210", 4, 6, false)
+			} else {
+				st := comes("fedcba9876543210", 4, 6, false)
+				var head evidence.Head
+				for n, r := range []evidence.Record{{At: at, Kind: evidence.Begun, Incarnation: "66656463626139383736353433323130"}, {At: at, Kind: evidence.Session, Epoch: 5}, {At: at, Kind: evidence.Session, Epoch: 6}, {At: at, Kind: evidence.SiteGo, Caller: "ward", Words: "aired"}} {
+					raw, _, err := head.Next(r).Encode()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, head, err = head.Follow(raw); err != nil {
+						t.Fatal(err)
+					}
+					st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("fedcba9876543210"), FirstSeq: uint64(n + 1), Records: [][]byte{raw}}}}
+				}
+			}
+			awaited(t, func() bool { return !is() })
+			if ends == "go" {
+				awaited(t, func() bool { // it is looked at, and the plan of this test covers nothing
+					tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
+					return err == nil && tasks[0].State == "REFUSED"
+				})
+			}
+		})
+	}
+}
