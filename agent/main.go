@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -96,6 +97,9 @@ func (c *enrollCommand) Run(e *env) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	id, err := Enroll(ctx, EnrollConfig(*c))
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("%v", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,10 @@ func TestAReportGoesToTheScreenOrToAFile(t *testing.T) {
 		if b, err := os.ReadFile(file); err != nil || string(b) != "line 1\nline 2\n" {
 			t.Errorf("%s: %q, %v", format, b, err)
 		}
+		out, complaints, code := s.primum(nil, "report", "2", "--format", format, "--to", file)
+		want(t, format+" once more", out+complaints, code, exitUsage, "is there already, and was left as it is")
+		out, complaints, code = s.primum(nil, "report", "2", "--format", format, "--to", filepath.Join(file, "below"))
+		want(t, format+" into no folder", out+complaints, code, exitUsage, "below")
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	adminv1 "primum/proto/admin/v1"
 )
@@ -104,11 +103,14 @@ func (c *tasksCommand) Run(e *env) error {
 type reportCommand struct {
 	Name   string `arg:"" name:"run" help:"Run."`
 	Format string `default:"text" enum:"text,json,csv" help:"text, json or csv."`
-	To     string `help:"File. Defaults to standard output."`
+	To     string `help:"File, made with mode 0600. Defaults to standard output."`
 }
 
 // Run reports.
 func (c *reportCommand) Run(e *env) error {
+	if err := free(c.To); err != nil {
+		return err
+	}
 	cl, err := e.dial()
 	if err != nil {
 		return err
@@ -118,8 +120,8 @@ func (c *reportCommand) Run(e *env) error {
 		return err
 	}
 	if c.To != "" {
-		if err := os.WriteFile(c.To, []byte(r.GetContent()), 0o600); err != nil {
-			return fmt.Errorf("write report: %w", err)
+		if err := writeNew(c.To, r.GetContent()); err != nil {
+			return err
 		}
 		e.say("The report is in %s.", c.To)
 		return nil

@@ -46,7 +46,7 @@ type standingCommands struct {
 }
 
 type standingCreateCommand struct {
-	ID        string   `required:"" help:"Short name."`
+	ID        string   `required:"" help:"Short name: small letters, digits and hyphens."`
 	Site      string   `help:"Site; it has to be that of the release in force, which is the default."`
 	Caller    string   `required:"" help:"Name of the token that may ask."`
 	Device    []string `required:"" sep:"none" help:"Asset tag, may be given again; * is every device of the site."`

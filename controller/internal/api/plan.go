@@ -314,8 +314,9 @@ func (s *planService) CreateStandingApproval(ctx context.Context, r *adminv1.Cre
 		return nil, refused(*list.Refuse(list.ListOther, "the standing approval names another list release than the one in force"), nil)
 	case d.Site != rel.List.Site().Name:
 		return nil, refused(*list.Refuse(list.PlanNotApproved, "the standing approval is for site "+d.Site), nil)
-	case len(d.ID) == 0 || len(d.ID) > 64:
-		return nil, bad("the standing approval has no id of 1 to 64 characters")
+	}
+	if err := named("a standing approval", d.ID); err != nil {
+		return nil, err
 	}
 	if err := s.known(ctx, rel.List, d); err != nil {
 		return nil, err
@@ -335,12 +336,18 @@ func (a *API) known(ctx context.Context, l *list.List, d permit.Standing) error 
 	} else if err != nil {
 		return a.failed(err, "tokens")
 	}
-	for _, id := range d.Statements {
+	for i, id := range d.Statements {
+		if slices.Contains(d.Statements[:i], id) {
+			return bad("allowance %s stands twice", id)
+		}
 		if st := l.Statement(id); st == nil || st.Type != list.Allow {
 			return bad("the release in force has no allowance %s; primum explain DEVICE names those of a device", id)
 		}
 	}
-	for _, tag := range d.Devices {
+	for i, tag := range d.Devices {
+		if slices.Contains(d.Devices[:i], tag) {
+			return bad("device %s stands twice", tag)
+		}
 		if tag == "*" {
 			continue
 		}

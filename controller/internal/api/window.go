@@ -18,6 +18,14 @@ type windowService struct {
 	*API
 }
 
+// named holds what a person names to letters that stand in any path and on any screen.
+func named(what, name string) error {
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`).MatchString(name) {
+		return bad("%s is named with 1 to 40 small letters, digits and hyphens, not %q", what, name)
+	}
+	return nil
+}
+
 // CreateWindow implements the call.
 func (s *windowService) CreateWindow(ctx context.Context, r *adminv1.CreateWindowRequest) (*adminv1.Window, error) {
 	in := r.GetWindow()
@@ -25,8 +33,8 @@ func (s *windowService) CreateWindow(ctx context.Context, r *adminv1.CreateWindo
 	if err != nil {
 		return nil, err
 	}
-	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`).MatchString(name) {
-		return nil, bad("an approved time is named with 1 to 40 small letters, digits and hyphens, not %q", name)
+	if err := named("an approved time", name); err != nil {
+		return nil, err
 	}
 	agent, err := bare(in.GetAgent(), "agents")
 	if err != nil {
