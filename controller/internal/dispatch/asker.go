@@ -10,7 +10,7 @@ import (
 // asker is the agent that asks a physical device, or was the last to. An agent keeps the gap of its own questions, and knows of no other's:
 // a second one waits until the first has ended, and for its gap (DESIGN 4.3, H-020).
 type asker struct {
-	agent string // empty: more than one, as an earlier life has sent them
+	agent string // empty: more than one, as an earlier life has sent them, or one that has forgotten it
 	out   int
 	until time.Duration // of the gap after what has ended
 }
@@ -52,5 +52,18 @@ func (p *pace) end(x paid, now time.Duration) {
 		a := p.askers[name]
 		a.out, a.until = max(0, a.out-1), max(a.until, now+x.gap)
 		p.askers[name] = a
+	}
+}
+
+// forgets takes note that an agent has come with another journal: as after its disk was lost, it may know no gap of what it was given before.
+// Those devices are nobody's until their gap is over.
+func (p *pace) forgets(agent string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, a := range p.askers {
+		if a.agent == agent {
+			a.agent = ""
+			p.askers[name] = a
+		}
 	}
 }

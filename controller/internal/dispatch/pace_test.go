@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"primum/controller/internal/store"
+	controlv1 "primum/proto/control/v1"
 	list "primum/safetylists"
 	"primum/safetylists/budget"
 	"primum/safetylists/permit"
@@ -250,4 +251,54 @@ func TestTwoAgentsDoNotAskOneDeviceTogether(t *testing.T) {
 			t.Error("another agent waits after the gap")
 		}
 	})
+}
+
+// G8, H-020: an agent that comes with another journal, as after its disk was lost, remembers no gap. The controller keeps those of what it was
+// given before, and of no other agent's devices.
+func TestAnAgentWithAnotherJournalKeepsTheGapsOfTheOneBefore(t *testing.T) {
+	s, _ := service(t)
+	cert := enrolled(t, s, "west")
+	synctest.Test(t, func(t *testing.T) {
+		full(&s.pace)
+		items := []permit.Item{snmpOf(t, "1-1", "Delta", "10.1.0.1"), echoOf(t, "1-1", "Delta", "10.1.0.1"), snmpOf(t, "1-2", "Delta", "10.1.0.2")}
+		a, b := newPaced(s, "west", items), newPaced(s, "east", items)
+		asked, _ := s.pace.take(a.ses, "a", a.l, []int{0}, store.MaxOpen)
+		others, _ := s.pace.take(b.ses, "b", b.l, []int{2}, store.MaxOpen)
+		s.pace.back(append(asked, others...))
+		if again, _ := s.pace.take(a.ses, "a", a.l, []int{1}, store.MaxOpen); len(again) != 1 {
+			t.Fatal("an agent that knows its gaps waits for the controller's")
+		} else {
+			s.pace.back(again)
+		}
+		s.pace.forgets("west")
+		if again, _ := s.pace.take(a.ses, "a", a.l, []int{1}, store.MaxOpen); len(again) != 0 {
+			t.Error("an agent that knows no gap any more is given the device within it")
+		}
+		if again, _ := s.pace.take(b.ses, "b", b.l, []int{2}, store.MaxOpen); len(again) != 1 {
+			t.Error("another agent forgets, too")
+		}
+		time.Sleep(items[1].Limits.Gap)
+		if again, _ := s.pace.take(a.ses, "a", a.l, []int{1}, store.MaxOpen); len(again) != 1 {
+			t.Error("it is not given the device after the gap")
+		}
+	})
+	full(&s.pace)
+	s.pace.askers = nil
+	a := newPaced(s, "west", []permit.Item{snmpOf(t, "1-1", "Delta", "10.1.0.1")})
+	for n, c := range []struct {
+		incarnation string
+		lsn         uint64
+		given       int
+	}{{"0123456789abcdef", 1, 1}, {"0123456789abcdef", 2, 1}, {"fedcba9876543210", 1, 0}} {
+		st, ended := connect(t, s, cert, &controlv1.Hello{Incarnation: []byte(c.incarnation), JournalLsn: c.lsn})
+		select {
+		case <-st.out:
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		taken, _ := s.pace.take(a.ses, "a", a.l, []int{0}, store.MaxOpen)
+		if s.pace.back(taken); len(taken) != c.given {
+			t.Errorf("session %d: the device is given to it %d times", n, len(taken))
+		}
+	}
 }

@@ -106,6 +106,9 @@ func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h
 	if err != nil {
 		return nil, false, err
 	}
+	if opened.Another {
+		s.pace.forgets(name)
+	}
 	if err := s.twice(ctx, name, now); err != nil {
 		return nil, false, err
 	}

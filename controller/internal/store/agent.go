@@ -224,6 +224,7 @@ type Opening struct {
 type Opened struct {
 	Agent       Agent // as it now stands
 	Reset       bool
+	Another     bool // the journal is not the one of the session before
 	HoldVersion uint64
 }
 
@@ -248,6 +249,7 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 		reset, fates, why := o.Judge(a, len(gone) > 0, tasks)
 		out.Reset = reset
 		known := bytes.Equal(a.Incarnation, o.Incarnation)
+		out.Another = reset || !known
 		stored := a.RecordHWM
 		if !known {
 			stored = 0
