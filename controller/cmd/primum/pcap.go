@@ -173,6 +173,10 @@ func (e *env) writeCapture(path string, r *adminv1.Touched) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 	}
+	if c.Messages == 0 && c.Left == 0 {
+		fmt.Fprintf(e.err, "no message of that time is in the record; %s is a capture without any.\n", plain(path))
+		return nil
+	}
 	fmt.Fprintf(e.err, "%s has %d messages as pcapng; of %d the octets are not kept. Our own address stands in it as one that nobody has, %s for IPv4.\n", plain(path), c.Messages, c.Without, nobody4)
 	if c.Left > 0 {
 		fmt.Fprintf(e.err, "%d more are left out, for their questions began before the time.\n", c.Left)

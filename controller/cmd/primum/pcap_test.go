@@ -72,6 +72,19 @@ func parsed(t *testing.T, s list.QuerySpec) list.Query {
 	return q
 }
 
+func TestACaptureWithoutAMessageSaysSo(t *testing.T) {
+	s := serve(t, answers{"GetTouched": says(&adminv1.Touched{Device: "devices/10-1"})})
+	file := filepath.Join(t.TempDir(), "out.pcapng")
+	_, complaints, code := s.primum(nil, "touched", "10-1", "--between", "2026-11-24", "2026-11-25", "--pcap", file)
+	want(t, "nothing", complaints, code, exitDone, "no message of that time is in the record; ", "out.pcapng is a capture without any.")
+	if strings.Contains(complaints, "192.0.2.1") {
+		t.Errorf("it tells of an address: %s", complaints)
+	}
+	if rows := tshark(t, file, "-e", "frame.number"); len(rows) != 0 {
+		t.Errorf("%d packets: %v", len(rows), rows)
+	}
+}
+
 // WIRE-RULES hazard 25: another program reads what was sent, and of what the device said its time and its length.
 func TestTsharkReadsTheMessagesOfADeviceAndNothingThatItSaid(t *testing.T) {
 	at := time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)

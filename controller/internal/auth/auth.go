@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -133,12 +134,25 @@ func (g Gate) admit(ctx context.Context, method string) (context.Context, error)
 	}
 	p := Principal{found.Name, Role(found.Role)}
 	if !May(p.Role, method) {
-		return nil, status.Errorf(codes.PermissionDenied, "%s has the role %s, which may not call %s; it takes the role %s", p.Name, p.Role, method, allowed(method))
+		return nil, status.Errorf(codes.PermissionDenied, "%s has the role %s, which may not %s; %s", p.Name, p.Role, deed(method), allowed(method))
 	}
 	return context.WithValue(ctx, principalKey{}, p), nil
 }
 
-// allowed names the roles that may call a method.
+// deed is what a method does, in words: LiftHold is "lift hold".
+func deed(method string) string {
+	_, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// allowed says which roles may call a method.
 func allowed(method string) string {
 	var roles []string
 	for _, r := range Roles() {
@@ -146,7 +160,10 @@ func allowed(method string) string {
 			roles = append(roles, string(r))
 		}
 	}
-	return strings.Join(roles, " or ")
+	if len(roles) == 0 {
+		return "no role may"
+	}
+	return "it takes the role " + strings.Join(roles, " or ")
 }
 
 // Unary is the interceptor of single calls.

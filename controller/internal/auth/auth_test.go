@@ -111,8 +111,12 @@ func TestACallWithoutAGoodTokenIsRefused(t *testing.T) {
 	if p, err := call(probe, "Bearer "+second); err != nil || p != (Principal{"ward-tool", Tool}) {
 		t.Errorf("%v, %v", p, err)
 	}
-	if _, err := call("/primum.admin.v1.ListService/PublishRelease", "Bearer "+second); status.Code(err) != codes.PermissionDenied {
+	if _, err := call("/primum.admin.v1.ListService/PublishRelease", "Bearer "+second); status.Code(err) != codes.PermissionDenied ||
+		status.Convert(err).Message() != "ward-tool has the role tool, which may not publish release; it takes the role admin" {
 		t.Errorf("a tool publishes a release: %v", err)
+	}
+	if _, err := call("/primum.admin.v1.NewService/Do", "Bearer "+second); status.Convert(err).Message() != "ward-tool has the role tool, which may not do; no role may" {
+		t.Errorf("a method of nobody: %v", err)
 	}
 	if _, err := NewToken(ctx, db, "x", "root", store.Audit{}); err == nil {
 		t.Error("a role that does not exist got a token")
