@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	news := &bell.Bell{}
 	agents := &dispatch.Service{Store: db, Safety: lists, Minter: minter, Bell: news, Now: time.Now, Log: cfg.Log, Lease: cfg.Lease, Began: time.Now()}
-	people := &api.API{Store: db, Safety: lists, Bell: news, Online: agents.Online, Silent: agents.Silent, Lost: agents.Lost, Authority: authority.Fingerprint(), Now: time.Now, Log: cfg.Log}
+	people := &api.API{Store: db, Safety: lists, Bell: news, Online: agents.Online, Silent: agents.Silent, Lost: agents.Lost, Away: agents.TurnedAway, Authority: authority.Fingerprint(), Now: time.Now, Log: cfg.Log}
 	agents.Device = people.DeviceNow
 	gate := auth.Gate{Store: db}
 

@@ -50,6 +50,9 @@ func (s *agentService) ListAgents(ctx context.Context, r *adminv1.ListAgentsRequ
 		case a.Epoch == 0:
 			p.State = "ENROLLED"
 		}
+		if p.State == "OFFLINE" || p.State == "ENROLLED" {
+			p.Problem = s.Away(a.Name)
+		}
 		if p.Problem == "" && a.ListRefused != "" {
 			p.Problem = "it does not take the safety list: " + a.ListRefused
 		}

@@ -37,6 +37,7 @@ type API struct {
 	Online    func(agent string) bool
 	Silent    func(agent string) (since time.Time, silent bool) // so long without a session that nobody knows what it does
 	Lost      func(agent string) bool                           // records of it are missing here
+	Away      func(agent string) string                         // why its certificate opens no session; empty: nobody has turned it away
 	Authority [sha256.Size]byte                                 // SHA-256 of the authority's certificate
 	Now       func() time.Time
 	Log       *slog.Logger

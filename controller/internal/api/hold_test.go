@@ -37,7 +37,7 @@ func office(t *testing.T, tags ...string) *API {
 		t.Fatal(err)
 	}
 	a := &API{Store: db, Safety: lists, Bell: &bell.Bell{}, Online: func(string) bool { return false }, Silent: func(string) (time.Time, bool) { return time.Time{}, false },
-		Lost: func(string) bool { return false }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		Lost: func(string) bool { return false }, Away: func(string) string { return "" }, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
 	text := "asset_tag,manufacturer,model\n"
 	for _, tag := range tags {
 		text += tag + ",Dräger,Delta " + tag + "\n"

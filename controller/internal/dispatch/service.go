@@ -44,6 +44,7 @@ type Service struct {
 	online  map[string]uint64    // agent to epoch; guarded by mu
 	left    map[string]time.Time // when the last session of an agent without one ended; guarded by mu
 	lost    map[string]bool      // agents that came last with less than what is missing here; guarded by mu
+	away    map[string]string    // agents that were turned away since their last session, and why; guarded by mu
 	readers sync.WaitGroup
 }
 
@@ -114,6 +115,9 @@ func (s *Service) Connect(stream wire) error {
 	ctx := stream.Context()
 	caller, err := enroll.Peer(ctx, s.Store)
 	if err != nil {
+		if status.Code(err) == codes.Unauthenticated && caller.Agent != "" { // TLS has verified that the name is of this authority
+			s.turn(caller.Agent, err)
+		}
 		return err
 	}
 	name := caller.Agent
@@ -139,6 +143,7 @@ func (s *Service) Connect(stream wire) error {
 	if err := stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Ready{Ready: &controlv1.Ready{}}}); err != nil {
 		return err
 	}
+	s.turn(name, nil)
 	s.setOnline(name, ses.epoch)
 	defer s.setOffline(name, ses.epoch)
 	s.Log.Info("session opened", "agent", name, "epoch", ses.epoch)

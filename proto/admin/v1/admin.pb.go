@@ -5383,7 +5383,8 @@ type Agent struct {
 	Sandbox string `protobuf:"bytes,11,opt,name=sandbox,proto3" json:"sandbox,omitempty"`
 	// Set while a person at the site has stopped this agent, as far as its record has come here; unset otherwise.
 	SiteStop *Agent_SiteStop `protobuf:"bytes,12,opt,name=site_stop,json=siteStop,proto3" json:"site_stop,omitempty"`
-	// What keeps this agent from work, in words for a person: why it is REFUSED, or why it does not take the safety list. Empty otherwise.
+	// What keeps this agent from work, in words for a person: why it is REFUSED, why its certificate opens no session, or why it does not take
+	// the safety list. Empty otherwise.
 	Problem       string `protobuf:"bytes,13,opt,name=problem,proto3" json:"problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
