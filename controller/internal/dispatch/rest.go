@@ -78,12 +78,16 @@ func (ses *session) tags(ctx context.Context, l *loaded, d list.Device) ([]strin
 		}
 	}
 	out := []string{d.ID}
-	for _, name := range slices.Concat(list.Reached(d.ID, d.Address.String(), d.MAC), l.names[d.ID]) {
-		for _, tag := range l.tags[name] {
-			if !slices.Contains(out, tag) {
-				out = append(out, tag)
+	names := list.Reached(d.ID, d.Address.String(), d.MAC)
+	for i := 0; i < len(out); i++ { // those of a twin's twin too
+		for _, name := range slices.Concat(names, l.names[out[i]]) {
+			for _, tag := range l.tags[name] {
+				if !slices.Contains(out, tag) {
+					out = append(out, tag)
+				}
 			}
 		}
+		names = nil
 	}
 	return out, nil
 }

@@ -100,6 +100,30 @@ func TestADeviceRestsFromTheQuestionsOfEveryAgent(t *testing.T) {
 	}
 }
 
+// G9: what was asked under one tag rests under that of a twin's twin.
+func TestADeviceRestsUnderTheTagOfATwinsTwin(t *testing.T) {
+	s, _ := service(t)
+	confirmed(t, s)
+	p := devices(t, s, 3)
+	now := time.Now()
+	var rows []store.Device
+	for tag, cells := range map[string]map[string]string{"10-0": {"ip": "127.0.0.1"}, "10-1": {"ip": "127.0.0.1", "mac": "02:00:00:00:00:01"}, "10-2": {"ip": "127.0.0.3", "mac": "02:00:00:00:00:01"}} {
+		cells["asset_tag"] = tag
+		rows = append(rows, store.Device{Tag: tag, Cells: cells})
+	}
+	if _, err := s.Store.PutDevices(t.Context(), rows, nil, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, []store.Sending{{Item: 0, Permit: "p0"}}, now); err != nil {
+		t.Fatal(err)
+	}
+	other := secondRun(t, s, p)
+	awake, err := (&session{Service: s, agent: "ward"}).awake(t.Context(), other, &loaded{plan: p, said: map[string]string{}}, []int{2})
+	if err != nil || len(awake) != 0 {
+		t.Errorf("while it is asked under its first tag, it is given to another agent under its third: %v %v", awake, err)
+	}
+}
+
 // DECISIONS 88, H-037, H-049: a controller that was restored from a backup is told anew what its agent has asked since. Nothing of the order is
 // there, and the device rests and is held all the same.
 func TestWhatARestoredControllerIsToldKeepsOtherAgentsAway(t *testing.T) {

@@ -97,13 +97,13 @@ func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]strin
 	})
 }
 
-// Twins returns the other asset tags that share the address or the network card of a device: they are the same
+// Twins returns the other asset tags that share the address or the network card of a device, or those of such a one: they are all the same
 // device (G9).
 func (s *Store) Twins(ctx context.Context, tag string) ([]string, error) {
-	out, err := all(ctx, s.r, scanText, `SELECT DISTINCT b.tag FROM device a JOIN device b ON b.tag <> a.tag
+	out, err := all(ctx, s.r, scanText, `WITH RECURSIVE same (tag) AS (VALUES (?) UNION SELECT b.tag FROM same JOIN device a ON a.tag = same.tag JOIN device b ON b.tag <> a.tag
 		AND (json_extract(b.cells, '$.ip') = json_extract(a.cells, '$.ip') AND json_extract(a.cells, '$.ip') <> ''
-		OR json_extract(b.cells, '$.mac') = json_extract(a.cells, '$.mac') AND json_extract(a.cells, '$.mac') <> '')
-		WHERE a.tag = ? ORDER BY b.tag`, tag)
+		OR json_extract(b.cells, '$.mac') = json_extract(a.cells, '$.mac') AND json_extract(a.cells, '$.mac') <> ''))
+		SELECT tag FROM same WHERE tag <> ? ORDER BY tag`, tag, tag)
 	if err != nil {
 		return nil, fmt.Errorf("look for other tags of %s: %w", tag, err)
 	}

@@ -475,7 +475,7 @@ func TestAHeldDeviceIsHeldUnderAllItsTags(t *testing.T) {
 		t.Error("the inventory has changed, and the agents do not hear of it")
 	}
 	also("a", "e", "f")
-	also("f", "a")
+	also("f", "a", "e")
 }
 
 // H-003: a device that moved is known with both places until it is asked where it should be, or the inventory has another
@@ -540,6 +540,21 @@ func TestACancelledQuestionThatWasNeverBegunSaysWhy(t *testing.T) {
 	for _, x := range tasks {
 		if x.State != "STOPPED" || x.Reason != "STOPPED" || x.Detail != "the wrong ward" || x.Finished.IsZero() {
 			t.Errorf("%+v", x)
+		}
+	}
+}
+
+// G9: a device has three tags, of which the first shares its address with the second alone, and the second its network card with the third.
+func TestATagThatIsATwinsTwinIsTheSameDevice(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	_, err := s.PutDevices(ctx, []Device{{Tag: "1", Cells: map[string]string{"ip": "10.0.0.1"}}, {Tag: "2", Cells: map[string]string{"ip": "10.0.0.1", "mac": "02:00:00:00:00:01"}},
+		{Tag: "3", Cells: map[string]string{"ip": "10.0.0.3", "mac": "02:00:00:00:00:01"}}, {Tag: "4", Cells: map[string]string{"ip": "", "mac": ""}}, {Tag: "5", Cells: map[string]string{"ip": "", "mac": ""}}}, nil, act(0))
+	no(t, err)
+	for tag, want := range map[string][]string{"1": {"2", "3"}, "2": {"1", "3"}, "3": {"1", "2"}, "4": nil, "none": nil} {
+		got, err := s.Twins(ctx, tag)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", tag, err, diff)
 		}
 	}
 }
