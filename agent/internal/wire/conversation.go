@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -311,8 +312,9 @@ func (c *Conversation) receive(ctx context.Context) (Reply, error) {
 		}
 	}
 	if err != nil {
-		return Reply{}, c.failed(err)
+		return Reply{}, c.spoilt(from, err)
 	}
+	defer clear(from.came)
 	elapsed, err := c.got(from, shown)
 	if err != nil {
 		return Reply{}, err
@@ -351,6 +353,21 @@ func (c *Conversation) got(from *lastLook, shown []byte) (elapsed time.Duration,
 		return 0, c.end(Local, err.Error())
 	}
 	return elapsed, nil
+}
+
+// spoilt ends the conversation where no reply came, and writes what came into the record: a distress has its evidence there, too. The
+// community that a device may repeat is blanked as it is in a reply.
+func (c *Conversation) spoilt(from *lastLook, err error) error {
+	came := from.came
+	defer clear(came)
+	err = c.failed(err)
+	if len(came) == 0 {
+		return err
+	}
+	if c.credential != nil && len(c.credential.Community) > 0 {
+		came = bytes.ReplaceAll(came, c.credential.Community, bytes.Repeat([]byte("*"), len(c.credential.Community)))
+	}
+	return errors.Join(err, c.rec.Got(c.d.now(), came))
 }
 
 // advance is the state machine of the conversation after a reply (D4).

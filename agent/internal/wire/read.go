@@ -24,9 +24,16 @@ type lastLook struct {
 	until  time.Time       // of the wait after a delay of the agent; zero: there was none
 	there  bool            // the reply had begun to come when the agent was ready for it
 	looked bool
+	came   []byte // all that was read; what reads it bounds it
 }
 
 func (l *lastLook) Read(b []byte) (int, error) {
+	n, err := l.read(b)
+	l.came = append(l.came, b[:n]...)
+	return n, err
+}
+
+func (l *lastLook) read(b []byte) (int, error) {
 	if until := l.until; !until.IsZero() {
 		l.until = time.Time{}
 		n, err := l.by(b, time.Now().Add(glance))

@@ -88,7 +88,7 @@ func (c *Conversation) discover(ctx context.Context) (*frame.Engine, error) {
 	from := c.reader(ctx)
 	raw, err := readDatagram(from)
 	if err != nil {
-		return nil, c.failed(err)
+		return nil, c.spoilt(from, err)
 	}
 	if _, err := c.got(from, raw); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (c *Conversation) ask(ctx context.Context, known *frame.Engine, oids []stri
 	from := c.reader(ctx)
 	raw, err := readDatagram(from)
 	if err != nil {
-		return "", Reply{}, c.failed(err)
+		return "", Reply{}, c.spoilt(from, err)
 	}
 	elapsed, err := c.got(from, raw)
 	if err != nil {
