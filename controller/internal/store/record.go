@@ -171,14 +171,23 @@ func (b Batch) apply(ctx context.Context, tx *sql.Tx, o Outcome) (why string, er
 // begun keeps that a question was begun: whatever the agent says later, it is not sent anew (H-013). Of a device whose order is not known
 // here, as after a restore from a backup, it keeps the rest: the agent has asked it, and the other agents know nothing of it (H-049).
 func (b Batch) begun(ctx context.Context, tx *sql.Tx, x Begun) error {
-	n, err := change(ctx, tx, `UPDATE sending SET begun = ? WHERE work_order = ? AND ordinal = ?`, micros(x.At), x.Order, x.Ordinal)
+	n, err := change(ctx, tx, `UPDATE sending SET begun = ? WHERE work_order = ? AND ordinal = ?`, micros(b.by(x.At)), x.Order, x.Ordinal)
 	if err != nil || n > 0 || x.Device == "" {
 		return err
 	}
 	_, err = change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, '', ?, 'UNKNOWN', '', 0)
 		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item WHERE excluded.at >= visit.at`,
-		x.Device, x.Question, micros(x.At))
+		x.Device, x.Question, micros(b.by(x.At)))
 	return err
+}
+
+// by is a time that a record tells, and no later than it was told: a clock that is wrong by years, or a lie, keeps no device from everybody
+// else for as long.
+func (b Batch) by(at time.Time) time.Time {
+	if at.After(b.At) {
+		return b.At
+	}
+	return at
 }
 
 // stray holds a device that an agent has left in distress in an order that is not known here. No task can tell of it, and nobody could
@@ -216,7 +225,7 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 	}
 	_, err = change(ctx, tx, `INSERT INTO answer (tag, kind, run, at, facts) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (tag, kind) DO UPDATE SET run = excluded.run, at = excluded.at, facts = excluded.facts WHERE excluded.at >= answer.at`,
-		x.Device, x.Kind, x.Run, micros(o.when(x)), facts)
+		x.Device, x.Kind, x.Run, micros(b.by(o.when(x))), facts)
 	return err
 }
 
@@ -224,7 +233,7 @@ func (b Batch) visit(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error {
 	_, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (tag, question) DO UPDATE SET at = excluded.at, state = excluded.state, run = excluded.run, item = excluded.item
 		WHERE excluded.at >= visit.at OR excluded.run = visit.run AND excluded.item = visit.item AND visit.state = 'UNKNOWN'`,
-		x.Device, x.Question, x.Kind, micros(o.when(x)), o.State, x.Run, x.Item)
+		x.Device, x.Question, x.Kind, micros(b.by(o.when(x))), o.State, x.Run, x.Item)
 	return err
 }
 

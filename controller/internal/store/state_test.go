@@ -558,3 +558,25 @@ func TestATagThatIsATwinsTwinIsTheSameDevice(t *testing.T) {
 		}
 	}
 }
+
+// An agent whose clock is wrong by years, or that lies, keeps no device from everybody else for as long: what it tells has happened by the time
+// that it is told.
+func TestARecordOfTheFutureMakesNoLongerRestThanOneOfNow(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	far := at(0).AddDate(70, 0, 0)
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}, {1, "p1"}}, at(4)))
+	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, To: 1, Hash: []byte("h"), At: at(6),
+		Begun:    []Begun{{Order: "o1", Ordinal: 1, Device: "B", Question: "q", At: far}, {Order: "elsewhere", Device: "Z", Question: "q", At: far}},
+		Outcomes: []Outcome{{Order: "o1", Ordinal: 0, Permit: "p0", Device: "A", State: "ANSWERED", Asked: far, Messages: 1, Touched: true}}}))
+	_, err := s.Settle(ctx, at(200), 2*time.Minute)
+	no(t, err)
+	if x, err := s.Answers(ctx, "A"); err != nil || len(x) != 1 || !x[0].At.Equal(at(6)) { // a later answer would else never take its place
+		t.Errorf("%+v %v", x, err)
+	}
+	for _, tag := range []string{"A", "B", "Z"} {
+		if last, err := s.LastAsked(ctx, []string{tag}, "q"); err != nil || !last.At.Equal(at(6)) {
+			t.Errorf("%s was asked at %s: %v", tag, last.At, err)
+		}
+	}
+}

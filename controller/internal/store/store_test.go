@@ -197,7 +197,7 @@ func TestRecordsFollowEachOtherAndEndTheirTasks(t *testing.T) {
 		t.Errorf("quarantine: %v", put)
 	}
 	// nobody tells of the end of the other two: when time is over they are unknown, and their devices count as visited
-	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: 3, To: 4, Hash: []byte("h"), Begun: []Begun{{Order: "o1", Ordinal: 1, Device: "B", At: at(7)}}}))
+	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: 3, To: 4, Hash: []byte("h"), At: at(8), Begun: []Begun{{Order: "o1", Ordinal: 1, Device: "B", At: at(7)}}}))
 	changed, err := s.Settle(ctx, at(200), 2*time.Minute)
 	if no(t, err); !changed {
 		t.Error("nothing was settled")
