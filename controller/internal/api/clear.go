@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"primum/controller/internal/approve"
 	"primum/controller/internal/store"
@@ -63,4 +65,26 @@ func (a *API) distresses(ctx context.Context, tag string) ([]*adminv1.Distress, 
 			At: stamp(d.At), Clearing: d.Clearing, Problem: d.Problem})
 	}
 	return out, nil
+}
+
+// leftAlone says why a device is left alone, under any of its tags: the word that clears it names the one that it was asked under.
+func (a *API) leftAlone(ctx context.Context, tags []string) (words []string, err error) {
+	for _, tag := range tags {
+		open, err := a.Store.Distresses(ctx, tag)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range open {
+			as := ""
+			if tag != tags[0] {
+				as = " as " + tag
+			}
+			next := "A person looks at it first, and then: primum devices clear " + tag + " --reason WHAT-WAS-SEEN --key FILE --by APPROVER"
+			if d.Clearing {
+				next = "It was cleared, and agents/" + d.Agent + " has not taken that yet: it does when it has a session"
+			}
+			words = append(words, fmt.Sprintf("it was left in %s%s at %s UTC (run %s): %s. %s", d.State, as, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, next))
+		}
+	}
+	return words, nil
 }

@@ -154,13 +154,11 @@ func (s *inventoryService) ExplainQuestion(ctx context.Context, r *adminv1.Expla
 			notNow = append(notNow, fmt.Sprintf("hold %d of %s, by %s, stops it: %s", h.ID, x, h.PlacedBy, h.Reason))
 		}
 	}
-	ill, err := s.Store.Distresses(ctx, tag)
+	ill, err := s.leftAlone(ctx, append([]string{tag}, whole.Also...))
 	if err != nil {
 		return nil, s.failed(err, "distresses")
 	}
-	for _, d := range ill {
-		notNow = append(notNow, fmt.Sprintf("it was left in %s at %s UTC (run %s): %s. A person looks at it first, and then: primum devices clear %s --reason WHAT-WAS-SEEN --key FILE --by APPROVER", d.State, d.At.UTC().Format(time.DateTime), d.Run, d.Detail, tag))
-	}
+	notNow = append(notNow, ill...)
 	if m := u.moved; m != nil {
 		notNow = append(notNow, "it "+leftPlace(*m))
 	}
