@@ -216,8 +216,13 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 	if err := b.moved(ctx, tx, x, o); err != nil {
 		return err
 	}
-	if !o.Touched { // it rests from nothing, whatever was thought of it meanwhile
-		_, err := change(ctx, tx, `DELETE FROM visit WHERE tag = ? AND question = ? AND run = ? AND item = ? AND state = 'UNKNOWN'`, x.Device, x.Question, x.Run, x.Item)
+	if !o.Touched { // it rests from nothing, whatever was thought of it meanwhile, but from the time before
+		n, err := change(ctx, tx, `DELETE FROM visit WHERE tag = ? AND question = ? AND run = ? AND item = ? AND state = 'UNKNOWN'`, x.Device, x.Question, x.Run, x.Item)
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) SELECT device, question, kind, min(asked, finished), state, run, item FROM task
+			WHERE device = ? AND question = ? AND asked > 0 ORDER BY asked DESC LIMIT 1`, x.Device, x.Question)
 		return err
 	}
 	if err := b.visit(ctx, tx, x, o); err != nil || o.State != "ANSWERED" {

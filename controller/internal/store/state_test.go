@@ -580,3 +580,26 @@ func TestARecordOfTheFutureMakesNoLongerRestThanOneOfNow(t *testing.T) {
 		}
 	}
 }
+
+// A question of which nobody knew for a while whether it was asked, and that was not, leaves the device as it was asked the time before.
+func TestWhatWasNotAskedAfterAllLeavesTheTimeBefore(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	take := func(from uint64, o Outcome) {
+		t.Helper()
+		no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: a.Epoch, Incarnation: a.Incarnation, From: from, To: from + 1, Hash: []byte("h"), At: at(6), Outcomes: []Outcome{o}}))
+	}
+	no(t, s.Dispatch(ctx, order("o1", a.Epoch, 0), []Sending{{0, "p0"}}, at(4)))
+	take(0, Outcome{Order: "o1", Permit: "p0", Device: "A", State: "ANSWERED", Asked: at(5), Messages: 1, Touched: true})
+	p := Plan{Name: "p2", Caller: "windows/v", Agent: "icu", Opens: at(10), Closes: at(50), Digest: []byte{9}, List: []byte{2}, Document: []byte{3}, State: Approved}
+	r := Run{Name: "r2", Plan: "p2", Caller: p.Caller, Agent: "icu", Opens: p.Opens, Closes: p.Closes, State: "PENDING", Planned: 1}
+	no(t, s.Fire(ctx, r, []Task{{Run: "r2", Device: "A", Kind: "snmp.get", Question: "q", State: "QUEUED"}}, &p, nil, act(11)))
+	no(t, s.Dispatch(ctx, Order{ID: "o2", Run: "r2", Agent: "icu", Epoch: a.Epoch}, []Sending{{0, "p1"}}, at(12)))
+	_, err := s.Settle(ctx, at(200), 2*time.Minute)
+	no(t, err)
+	take(1, Outcome{Order: "o2", Permit: "p1", Device: "A", State: "REFUSED", Reason: "HELD"})
+	v, err := s.Visits(ctx, "A")
+	if no(t, err); len(v) != 1 || !v[0].At.Equal(at(5)) || v[0].State != "ANSWERED" || v[0].Run != "r" {
+		t.Errorf("%+v", v)
+	}
+}
