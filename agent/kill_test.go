@@ -163,13 +163,18 @@ func victims(t *testing.T, devices int, network byte) (*lab.Hospital, *papertest
 // H-013, H-042: an agent that is killed 50 times at random in the middle of its work, and of the trims of its journal, asks no
 // device twice, loses no record that was on disk, and every question that it began ends in a named state.
 func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
-	const kills, devices = 50, 160
+	const kills, devices = 50, 320
 	h, p, first := victims(t, devices, 9)
 	dir := first.Data
 	program := unraced(t)
 	ids := map[int]permit.ID{}
 	var stored [][]byte // as a controller has them
+	lives, spent := 0, map[string]bool{}
 	for n := range kills {
+		if len(spent) == devices { // a quick machine has come to the end of them, and a life would wait for its first message in vain
+			break
+		}
+		lives++
 		l := first
 		l.Epoch, l.Stored, l.program = uint64(n+1), uint64(len(stored)), program
 		for i, item := range p.Plan.Items {
@@ -183,7 +188,17 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 				pm.Address = netip.AddrPortFrom(item.Device.Address, item.Query.Port())
 			}))
 		}
-		stored = append(stored, kill(t, dir, l, func() int { return h.Report().Totals.Messages })...)
+		fresh := kill(t, dir, l, func() int { return h.Report().Totals.Messages })
+		for _, b := range fresh {
+			r, _, err := evidence.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Kind == evidence.Started {
+				spent[r.Permit] = true
+			}
+		}
+		stored = append(stored, fresh...)
 	}
 	report := h.Report()
 	asked := 0
@@ -232,10 +247,10 @@ func TestAnAgentKilledFiftyTimesAsksNobodyTwice(t *testing.T) {
 			t.Errorf("permit %s: begun less ended is %d", id, n)
 		}
 	}
-	if asked < kills || states[evidence.Unknown] == 0 {
-		t.Errorf("the kills hit too little: %d asked, %v", asked, states)
+	if lives < kills/2 || asked < lives || states[evidence.Unknown] == 0 {
+		t.Errorf("the kills hit too little: %d of them, %d asked, %v", lives, asked, states)
 	}
-	t.Logf("%d kills, %d devices asked once, outcomes %v, %d records, %d of them trimmed", kills, asked, states, len(all), last.journal.First()-1)
+	t.Logf("%d kills, %d devices asked once, outcomes %v, %d records, %d of them trimmed", lives, asked, states, len(all), last.journal.First()-1)
 }
 
 // kill starts one life, lets it work for a random time from its first message on, and kills it. It returns the
