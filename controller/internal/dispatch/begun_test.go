@@ -11,14 +11,17 @@ import (
 
 // H-013: an agent comes back with its journal as it was a moment ago, as on the replica of a machine that failed, and has written the ends of
 // what it found open there: it is no shorter than the one that is known, and knows nothing of what was begun last. A question whose start
-// stands in the records is not sent anew, and none is where the journal is another than it was.
+// stands in the records is not sent anew, and none is where the journal is another than it was: the start may not have been told, and the
+// first record that tells that the journal is another is that of the session.
 func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 	for name, c := range map[string]struct {
 		longer     uint64 // records that the journal has beyond those that are stored
+		untold     bool   // the controller has not heard of the start
 		begun, not string // what becomes of the question that was begun, and of the other one
 	}{
-		"as long":               {0, "UNKNOWN", "REFUSED"}, // it is looked at anew, and the plan of this test covers nothing
-		"longer, and another's": {1, "UNKNOWN", "UNKNOWN"},
+		"as long":                        {0, false, "UNKNOWN", "UNKNOWN"},
+		"as long, and the start not told": {0, true, "UNKNOWN", "UNKNOWN"},
+		"longer":                         {1, false, "UNKNOWN", "UNKNOWN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := service(t)
@@ -33,6 +36,9 @@ func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 			tell := journal(t, func(b *controlv1.RecordBatch) {
 				st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: b}}
 			})
+			if c.untold {
+				start = evidence.Record{At: now, Kind: evidence.HoldSeen, Version: 2}
+			}
 			for _, r := range []evidence.Record{{At: now, Kind: evidence.Session, Epoch: 1}, {At: now, Kind: evidence.Received, Order: "orders/1", Epoch: 1}, start} {
 				tell(r)
 			}
@@ -54,12 +60,12 @@ func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 					t.Fatal("the session does not begin")
 				}
 			}
-			if c.longer > 0 {
-				raw, _, err := (evidence.Head{Seq: 4}).Next(evidence.Record{At: now, Kind: evidence.HoldSeen, Version: 1}).Encode()
+			for seq := uint64(4); seq <= 4+c.longer; seq++ { // the last is that of the session
+				raw, _, err := (evidence.Head{Seq: seq}).Next(evidence.Record{At: now, Kind: evidence.Session, Epoch: 2}).Encode()
 				if err != nil {
 					t.Fatal(err)
 				}
-				again.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("0123456789abcdef"), FirstSeq: 5, Records: [][]byte{raw}}}}
+				again.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("0123456789abcdef"), FirstSeq: seq + 1, Records: [][]byte{raw}}}}
 			}
 			awaited(t, func() bool {
 				tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)

@@ -140,6 +140,8 @@ func (s *Service) Connect(stream wire) error {
 	if err := s.Store.ConfirmEpoch(ctx, name, ses.epoch, ack.GetJournalLsn(), s.Now()); err != nil {
 		return s.ended(name, err)
 	}
+	// whether the journal goes on from what is stored, its record of the session says
+	ses.told = max(ses.told, ack.GetJournalLsn())
 	if err := stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_Ready{Ready: &controlv1.Ready{}}}); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ type session struct {
 	intake *ingest.Intake
 
 	started map[place]bool // what the journal holds as begun
-	told    uint64         // newest record that the agent had when it said Hello
+	told    uint64         // newest record that the agent had when it took up the session: that of the session itself
 	resumed bool
 
 	holdVersion              uint64 // sent
@@ -221,7 +221,8 @@ func (ses *session) weigh(ctx context.Context) error {
 	return w.Look(ctx)
 }
 
-// resume settles what earlier sessions left, once the journal has told all that it knew at Hello.
+// resume settles what earlier sessions left, once the journal has told all that it knew at Hello, and that it took up the session: where that
+// record does not follow the last one that is stored, the journal is another than it was, however long it is.
 func (ses *session) resume(ctx context.Context) error {
 	if ses.resumed || ses.intake.Mark() < ses.told {
 		return nil

@@ -80,9 +80,9 @@ func TestAStopThatARestoredAgentHasForgottenStands(t *testing.T) {
 				cert = enrolled(t, s, "icu")
 				comes("fedcba9876543210", 4, 6, false)
 			} else {
-				st := comes("fedcba9876543210", 4, 6, false)
+				st := comes("fedcba9876543210", 3, 6, false)
 				var head evidence.Head
-				for n, r := range []evidence.Record{{At: at, Kind: evidence.Begun, Incarnation: "66656463626139383736353433323130"}, {At: at, Kind: evidence.Session, Epoch: 5}, {At: at, Kind: evidence.Session, Epoch: 6}, {At: at, Kind: evidence.SiteGo, Caller: "ward", Words: "aired"}} {
+				for n, r := range []evidence.Record{{At: at, Kind: evidence.Begun, Incarnation: "66656463626139383736353433323130"}, {At: at, Kind: evidence.Session, Epoch: 5}, {At: at, Kind: evidence.Session, Epoch: 6}, {At: at, Kind: evidence.Session, Epoch: 7}, {At: at, Kind: evidence.SiteGo, Caller: "ward", Words: "aired"}} {
 					raw, _, err := head.Next(r).Encode()
 					if err != nil {
 						t.Fatal(err)
