@@ -19,9 +19,9 @@ func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 		untold     bool   // the controller has not heard of the start
 		begun, not string // what becomes of the question that was begun, and of the other one
 	}{
-		"as long":                        {0, false, "UNKNOWN", "UNKNOWN"},
+		"as long":                         {0, false, "UNKNOWN", "UNKNOWN"},
 		"as long, and the start not told": {0, true, "UNKNOWN", "UNKNOWN"},
-		"longer":                         {1, false, "UNKNOWN", "UNKNOWN"},
+		"longer":                          {1, false, "UNKNOWN", "UNKNOWN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := service(t)

@@ -76,18 +76,20 @@ func (ses *session) pushHolds(ctx context.Context) error {
 	ses.holds = []hold.Hold{}
 	kinds := map[hold.Scope]controlv1.HoldScope_Kind{hold.Device: controlv1.HoldScope_KIND_DEVICE, hold.Model: controlv1.HoldScope_KIND_MODEL,
 		hold.Site: controlv1.HoldScope_KIND_SITE, hold.All: controlv1.HoldScope_KIND_ALL}
+	var kin *store.Kin
 	for _, h := range holds {
 		ses.holds = append(ses.holds, hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value, Reason: h.Reason})
 		m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: kinds[hold.Scope(h.Scope)], Value: h.Value, Reason: h.Reason})
 		if h.Scope != string(hold.Device) {
 			continue
 		}
-		twins, err := ses.Store.Twins(ctx, h.Value)
-		if err != nil {
-			ses.holds = nil
-			return err
+		if kin == nil {
+			if kin, err = ses.Store.Kin(ctx); err != nil {
+				ses.holds = nil
+				return err
+			}
 		}
-		for _, tag := range twins {
+		for _, tag := range kin.Twins(h.Value) {
 			ses.holds = append(ses.holds, hold.Hold{Scope: hold.Device, Value: tag, Reason: h.Reason})
 			m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: controlv1.HoldScope_KIND_DEVICE, Value: tag, Reason: h.Reason})
 		}

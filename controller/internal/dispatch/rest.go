@@ -37,11 +37,15 @@ func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, items [
 			awake = append(awake, item)
 			continue
 		}
-		words := fmt.Sprintf("%s has asked it at %s UTC, and it rests until %s UTC", cmp.Or(strings.TrimSuffix("agents/"+last.Agent, "agents/"), "an agent"), last.At.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime))
+		as := ""
+		if last.Tag != it.Device.ID { // who reads it may not know why these two are one
+			as = " as " + last.Tag + ", the same device by an address or network card in the inventory,"
+		}
+		words := fmt.Sprintf("%s has asked it%s at %s UTC, and it rests until %s UTC", cmp.Or(strings.TrimSuffix("agents/"+last.Agent, "agents/"), "an agent"), as, last.At.UTC().Format(time.DateTime), until.UTC().Format(time.DateTime))
 		say := ses.Store.Say
 		switch {
 		case last.Out:
-			words, until = "agents/"+last.Agent+" has the same question for it, and has not told what became of it", ses.Now().Add(waitsOut)
+			words, until = "agents/"+last.Agent+" has the same question for it"+cmp.Or(as, ",")+" and has not told what became of it", ses.Now().Add(waitsOut)
 		case !until.Before(run.Closes):
 			say = func(ctx context.Context, run string, items []int, reason, why string) error {
 				return ses.Store.Refuse(ctx, run, items, reason, why, ses.Now())
@@ -77,17 +81,20 @@ func (ses *session) tags(ctx context.Context, l *loaded, d list.Device) ([]strin
 			}
 		}
 	}
-	out := []string{d.ID}
-	names := list.Reached(d.ID, d.Address.String(), d.MAC)
-	for i := 0; i < len(out); i++ { // those of a twin's twin too
-		for _, name := range slices.Concat(names, l.names[out[i]]) {
-			for _, tag := range l.tags[name] {
-				if !slices.Contains(out, tag) {
-					out = append(out, tag)
-				}
+	// those of a twin's twin too, each name looked at once: a network card that is wrongly that of thousands makes one device of them
+	out, names := []string{d.ID}, slices.Concat(list.Reached(d.ID, d.Address.String(), d.MAC), l.names[d.ID])
+	in, looked := map[string]bool{d.ID: true}, map[string]bool{}
+	for ; len(names) > 0; names = names[1:] {
+		if looked[names[0]] {
+			continue
+		}
+		looked[names[0]] = true
+		for _, tag := range l.tags[names[0]] {
+			if !in[tag] {
+				in[tag] = true
+				out, names = append(out, tag), append(names, l.names[tag]...)
 			}
 		}
-		names = nil
 	}
 	return out, nil
 }

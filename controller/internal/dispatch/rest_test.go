@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,9 @@ func TestADeviceRestsUnderTheTagOfATwinsTwin(t *testing.T) {
 	awake, err := (&session{Service: s, agent: "ward"}).awake(t.Context(), other, &loaded{plan: p, said: map[string]string{}}, []int{2})
 	if err != nil || len(awake) != 0 {
 		t.Errorf("while it is asked under its first tag, it is given to another agent under its third: %v %v", awake, err)
+	}
+	if all, err := s.Store.Tasks(t.Context(), "other", -1, 0); err != nil || !strings.Contains(all[2].Detail, "as 10-0, the same device by an address or network card") {
+		t.Errorf("it does not say under which tag: %q %v", all[2].Detail, err)
 	}
 }
 
@@ -278,5 +282,26 @@ func TestAQuestionThatWaitsForItsTurnIsLookedAtEveryTwoSeconds(t *testing.T) {
 		if err != nil || looks != c.looks || len(left) != 1-c.looks {
 			t.Errorf("%s after it was looked at: %d looks, left %v, %v", c.ago, looks, left, err)
 		}
+	}
+}
+
+// A network card that an export has for thousands of devices makes one device of them; who asks for its tags gets them before the time is over.
+func TestTheTagsOfANetworkCardOfThousandsAreFoundAtOnce(t *testing.T) {
+	s, _ := service(t)
+	var devices []store.Device
+	for n := range 2000 {
+		devices = append(devices, store.Device{Tag: strconv.Itoa(n), Cells: map[string]string{"mac": "00:10:5d:01:02:03"}})
+	}
+	if _, err := s.Store.PutDevices(t.Context(), devices, nil, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	ses, l := &session{Service: s}, &loaded{}
+	if _, err := ses.tags(t.Context(), l, list.Device{ID: "none"}); err != nil { // the inventory is read once
+		t.Fatal(err)
+	}
+	began := time.Now()
+	got, err := ses.tags(t.Context(), l, list.Device{ID: "7"})
+	if took := time.Since(began); err != nil || len(got) != 2000 || took > 2*time.Second {
+		t.Errorf("%d tags after %s: %v", len(got), took, err)
 	}
 }

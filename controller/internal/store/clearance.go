@@ -84,13 +84,16 @@ func (s *Store) Ill(ctx context.Context) (map[string]Illness, error) {
 		return nil, fmt.Errorf("list devices in distress: %w", err)
 	}
 	out := map[string]Illness{}
+	if len(rows) == 0 {
+		return out, nil
+	}
+	kin, err := s.Kin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, x := range rows { // what nobody has cleared comes last, and counts
 		out[x.Device] = x
-		twins, err := s.Twins(ctx, x.Device)
-		if err != nil {
-			return nil, err
-		}
-		for _, tag := range twins {
+		for _, tag := range kin.Twins(x.Device) {
 			if is, known := out[tag]; !known || is.Clearing {
 				out[tag] = x
 			}

@@ -97,19 +97,6 @@ func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]strin
 	})
 }
 
-// Twins returns the other asset tags that share the address or the network card of a device, or those of such a one: they are all the same
-// device (G9).
-func (s *Store) Twins(ctx context.Context, tag string) ([]string, error) {
-	out, err := all(ctx, s.r, scanText, `WITH RECURSIVE same (tag) AS (VALUES (?) UNION SELECT b.tag FROM same JOIN device a ON a.tag = same.tag JOIN device b ON b.tag <> a.tag
-		AND (json_extract(b.cells, '$.ip') = json_extract(a.cells, '$.ip') AND json_extract(a.cells, '$.ip') <> ''
-		OR json_extract(b.cells, '$.mac') = json_extract(a.cells, '$.mac') AND json_extract(a.cells, '$.mac') <> ''))
-		SELECT tag FROM same WHERE tag <> ? ORDER BY tag`, tag, tag)
-	if err != nil {
-		return nil, fmt.Errorf("look for other tags of %s: %w", tag, err)
-	}
-	return out, nil
-}
-
 func putDevice(ctx context.Context, tx *sql.Tx, d Device, at time.Time, n *Counts) error {
 	have, err := all(ctx, tx, scanDevice, `SELECT tag, cells FROM device WHERE tag = ?`, d.Tag)
 	if err != nil {

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -601,5 +603,22 @@ func TestWhatWasNotAskedAfterAllLeavesTheTimeBefore(t *testing.T) {
 	v, err := s.Visits(ctx, "A")
 	if no(t, err); len(v) != 1 || !v[0].At.Equal(at(5)) || v[0].State != "ANSWERED" || v[0].Run != "r" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A network card that an export has for thousands of devices makes one device of them. A hold of one is a hold of all, and reaches the agents
+// within its second all the same.
+func TestANetworkCardOfThousandsIsLookedUpAtOnce(t *testing.T) {
+	s := fresh(t)
+	var devices []Device
+	for n := range 2000 {
+		devices = append(devices, Device{Tag: strconv.Itoa(n), Cells: map[string]string{"ip": fmt.Sprintf("10.0.%d.%d", n/250, n%250), "mac": "00:10:5d:01:02:03"}})
+	}
+	_, err := s.PutDevices(t.Context(), devices, nil, act(0))
+	no(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if got, err := s.Twins(ctx, "7"); err != nil || len(got) != 1999 {
+		t.Errorf("%d %v", len(got), err)
 	}
 }
