@@ -45,7 +45,7 @@ func (s *inventoryService) ImportDevices(ctx context.Context, r *adminv1.ImportD
 	if err != nil {
 		return nil, s.failed(err, "holds")
 	}
-	notes = append(notes, over(rows, s.Now())...)
+	notes = append(append(notes, over(rows, s.Now())...), shared(rows)...)
 	if r.GetValidateOnly() {
 		n, err := s.Store.WouldPut(ctx, devices)
 		if err != nil {

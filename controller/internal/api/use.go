@@ -130,6 +130,34 @@ func over(rows []inventory.Row, now time.Time) (notes []string) {
 	return notes
 }
 
+// shared says which devices of a file are one, for they have one network card: where that is a mistake, as of an export that has one card for
+// many, they are asked one at a time, and rest and are held together.
+func shared(rows []inventory.Row) (notes []string) {
+	var cards []string
+	tags := map[string][]string{}
+	for _, row := range rows {
+		card := row.Cell("mac")
+		if card == "" {
+			continue
+		}
+		if tags[card] = append(tags[card], row.Tag()); len(tags[card]) == 2 {
+			cards = append(cards, card)
+		}
+	}
+	for i, card := range cards {
+		if i == mostNotes {
+			return append(notes, fmt.Sprintf("The same of %d further network cards.", len(cards)-i))
+		}
+		named, more := tags[card], ""
+		if n := len(named) - 4; n > 0 {
+			named, more = named[:4], fmt.Sprintf(" and %d more", n)
+		}
+		notes = append(notes, fmt.Sprintf("%s%s have the network card %s, and count as one device: it is asked one question at a time, and is held and rests under all of these tags. If they are several, correct their cells.",
+			strings.Join(named, ", "), more, card))
+	}
+	return notes
+}
+
 func why(reason string) error {
 	if strings.TrimSpace(reason) == "" || len(reason) > 900 {
 		return bad("say how it is known, in at most 900 octets")

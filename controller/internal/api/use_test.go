@@ -160,3 +160,18 @@ func TestAFileDoesNotUndoAReportOfUse(t *testing.T) {
 		t.Errorf("after the hold: %v %v %s", r, err, confirmed())
 	}
 }
+
+// G9: an export that has one network card for many devices makes one of them. It is taken, and says so: nobody would know why they wait for
+// each other.
+func TestANetworkCardOfSeveralDevicesIsNamed(t *testing.T) {
+	a := office(t, "10-1")
+	s := &inventoryService{API: a}
+	file := "asset_tag,manufacturer,model,mac\n1,Dräger,Delta,00:10:5d:01:02:03\n2,Dräger,Delta,00-10-5D-01-02-03\n3,Dräger,Delta,00:10:5d:01:02:04\n4,Dräger,Delta,\n5,Dräger,Delta,\n"
+	for range 4 {
+		file = strings.Replace(file, "\n3,", "\n9"+strings.Repeat("9", strings.Count(file, "\n9"))+",Dräger,Delta,00:10:5d:01:02:03\n3,", 1)
+	}
+	r, err := s.ImportDevices(t.Context(), &adminv1.ImportDevicesRequest{Csv: []byte(file)})
+	if err != nil || len(r.GetProblems()) > 0 || len(r.GetNotes()) != 1 || !strings.HasPrefix(r.GetNotes()[0], "1, 2, 9, 99 and 2 more have the network card 00:10:5d:01:02:03, and count as one device") {
+		t.Errorf("%v %v", r, err)
+	}
+}
