@@ -221,8 +221,7 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) SELECT device, question, kind, min(asked, finished), state, run, item FROM task
-			WHERE device = ? AND question = ? AND asked > 0 ORDER BY asked DESC LIMIT 1`, x.Device, x.Question)
+		_, err = change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) `+askedBeforeQuery, x.Device, x.Question)
 		return err
 	}
 	if err := b.visit(ctx, tx, x, o); err != nil || o.State != "ANSWERED" {
@@ -233,6 +232,10 @@ func (b Batch) finish(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error 
 		x.Device, x.Kind, x.Run, micros(b.by(o.when(x))), facts)
 	return err
 }
+
+// askedBeforeQuery is the last time that a device was asked a question, by the tasks of it.
+const askedBeforeQuery = `SELECT device, question, kind, min(asked, finished), state, run, item FROM task
+	WHERE device = ? AND question = ? AND asked > 0 ORDER BY asked DESC LIMIT 1`
 
 func (b Batch) visit(ctx context.Context, tx *sql.Tx, x sent, o Outcome) error {
 	_, err := change(ctx, tx, `INSERT INTO visit (tag, question, kind, at, state, run, item) VALUES (?, ?, ?, ?, ?, ?, ?)

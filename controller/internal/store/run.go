@@ -187,11 +187,14 @@ func (s *Store) AskedSince(ctx context.Context, caller string, since time.Time) 
 }
 
 func askedSince(ctx context.Context, q querier, caller string, since time.Time) (int, error) {
-	n, err := one(ctx, q, scanNumber, `SELECT count(*) FROM task t JOIN run r ON r.name = t.run
-		WHERE r.caller = ? AND (t.state NOT IN ('REFUSED', 'STOPPED') OR t.messages > 0 OR t.asked > 0)
-		AND (t.dispatched > ? OR t.state = 'QUEUED')`, caller, micros(since))
+	n, err := one(ctx, q, scanNumber, askedSinceQuery, caller, micros(since), micros(since))
 	return int(n), err
 }
+
+// A question is sent out before its run closes, so that runs that had closed by then count for nothing, however many there are.
+const askedSinceQuery = `SELECT count(*) FROM run r CROSS JOIN task t ON t.run = r.name
+	WHERE r.caller = ? AND r.closes >= ? AND (t.state NOT IN ('REFUSED', 'STOPPED') OR t.messages > 0 OR t.asked > 0)
+	AND (t.dispatched > ? OR t.state = 'QUEUED')`
 
 // within fails with ErrBudget where the questions of a caller, with those that were just fired under a standing approval, are more than that
 // allows a day: who planned them has looked before, and others may have been fired since.
