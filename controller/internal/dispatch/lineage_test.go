@@ -79,3 +79,27 @@ func TestARestoredControllerWithAHoldOfItsOwnHoldsEverything(t *testing.T) {
 		t.Error("everything is held once more for what a person has looked at")
 	}
 }
+
+// H-035: an agent claims the highest version of holds that is believed. The controller's next hold is above it, and who has taken that one comes
+// back: nobody is turned away for a number that the controller gave itself.
+func TestWhoHasSeenTheControllersOwnHoldIsNotTurnedAway(t *testing.T) {
+	s, _ := service(t)
+	comes := func(agent string, seen uint64) (version uint64) {
+		t.Helper()
+		st, ended := connect(t, s, enrolled(t, s, agent), &controlv1.Hello{Incarnation: []byte("0123456789abcdef"), HoldVersion: seen})
+		select {
+		case m := <-st.out:
+			return m.GetWelcome().GetHoldVersion()
+		case err := <-ended:
+			t.Fatalf("agents/%s, which has seen %d: %v", agent, seen, err)
+		case <-time.After(5 * time.Second):
+			t.Fatal("no welcome")
+		}
+		return 0
+	}
+	placed := comes("icu", mostCounted)
+	if placed <= mostCounted {
+		t.Fatalf("the hold has version %d", placed)
+	}
+	comes("ward", placed)
+}

@@ -57,7 +57,7 @@ type session struct {
 }
 
 // mostCounted is more than any agent counts to. What one claims to have seen becomes the controller's own number,
-// for holds that of every agent, and there has to be a next one (H-035).
+// for holds that of every agent, and there has to be a next one, which is believed of who has seen it (H-035).
 const mostCounted = 1 << 48
 
 // sandbox is the level that the agent told, in the words of admin/v1.
@@ -74,7 +74,11 @@ func clipped(s string) string {
 // open judges the journal of an agent and begins the session.
 func (s *Service) open(ctx context.Context, stream wire, caller enroll.Caller, h *controlv1.Hello) (*session, bool, error) {
 	name := caller.Agent
-	if h.GetHoldVersion() > mostCounted || h.GetLastEpoch() > mostCounted || h.GetJournalLsn() > mostCounted || h.GetJournalFirst() > mostCounted {
+	own, err := s.Store.HoldVersion(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	if h.GetHoldVersion() > max(mostCounted, own) || h.GetLastEpoch() > mostCounted || h.GetJournalLsn() > mostCounted || h.GetJournalFirst() > mostCounted {
 		return nil, false, status.Error(codes.InvalidArgument, "the greeting names a number that no journal comes to")
 	}
 	if len(h.GetIncarnation()) != 16 {

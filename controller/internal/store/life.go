@@ -40,3 +40,12 @@ func (s *Store) GaveHoldVersion(ctx context.Context, version uint64) (bool, erro
 	}
 	return n == 0, nil
 }
+
+// HoldVersion returns the newest version of holds that this database gave.
+func (s *Store) HoldVersion(ctx context.Context) (uint64, error) {
+	v, err := holdVersion(ctx, s.r)
+	if err != nil {
+		return 0, fmt.Errorf("look up the version of holds: %w", err)
+	}
+	return v, nil
+}
