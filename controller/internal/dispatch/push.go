@@ -156,6 +156,7 @@ type loaded struct {
 	said    map[string]string   // wave to why it waits
 	vetted  map[int]time.Time   // item to when rest and inventory were last looked at
 	rests   map[int]time.Time   // item to the end of its device's rest
+	kin     *store.Kin          // of the inventory that the next two are of
 	tags    map[string][]string // name of a physical device to its asset tags
 	names   map[string][]string // asset tag to the names of its device
 }

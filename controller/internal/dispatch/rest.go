@@ -22,13 +22,12 @@ func (ses *session) awake(ctx context.Context, run store.Run, l *loaded, items [
 	if l.rests == nil {
 		l.rests = map[int]time.Time{}
 	}
+	if err := ses.kin(ctx, l); err != nil {
+		return nil, err
+	}
 	for _, item := range items {
 		it := l.plan.Items[item]
-		tags, err := ses.tags(ctx, l, it.Device)
-		if err != nil {
-			return nil, err
-		}
-		last, err := ses.Store.LastAsked(ctx, tags, it.Query.String())
+		last, err := ses.Store.LastAsked(ctx, l.twins(it.Device), it.Query.String())
 		if err != nil {
 			return nil, err
 		}
@@ -66,21 +65,28 @@ func (ses *session) rested(l *loaded, items []int) []int {
 	return slices.DeleteFunc(slices.Clone(items), func(item int) bool { return now.Before(l.rests[item]) })
 }
 
-// tags are all the asset tags of a physical device (G9).
-func (ses *session) tags(ctx context.Context, l *loaded, d list.Device) ([]string, error) {
-	if l.tags == nil {
-		devices, err := ses.Store.Devices(ctx, "", 0)
-		if err != nil {
-			return nil, err
-		}
-		l.tags, l.names = map[string][]string{}, map[string][]string{}
-		for _, x := range devices {
-			l.names[x.Tag] = list.Reached(x.Tag, x.Cells["ip"], x.Cells["mac"])
-			for _, name := range l.names[x.Tag] {
-				l.tags[name] = append(l.tags[name], x.Tag)
-			}
+// kin has a plan know which tags are of one device, by the inventory as it is.
+func (ses *session) kin(ctx context.Context, l *loaded) error {
+	kin, err := ses.Store.Kin(ctx)
+	if err != nil || l.kin == kin {
+		return err
+	}
+	devices, err := ses.Store.Devices(ctx, "", 0)
+	if err != nil {
+		return err
+	}
+	l.kin, l.tags, l.names = kin, map[string][]string{}, map[string][]string{}
+	for _, x := range devices {
+		l.names[x.Tag] = list.Reached(x.Tag, x.Cells["ip"], x.Cells["mac"])
+		for _, name := range l.names[x.Tag] {
+			l.tags[name] = append(l.tags[name], x.Tag)
 		}
 	}
+	return nil
+}
+
+// twins are all the asset tags of a physical device, its own first (G9).
+func (l *loaded) twins(d list.Device) []string {
 	// those of a twin's twin too, each name looked at once: a network card that is wrongly that of thousands makes one device of them
 	out, names := []string{d.ID}, slices.Concat(list.Reached(d.ID, d.Address.String(), d.MAC), l.names[d.ID])
 	in, looked := map[string]bool{d.ID: true}, map[string]bool{}
@@ -96,5 +102,5 @@ func (ses *session) tags(ctx context.Context, l *loaded, d list.Device) ([]strin
 			}
 		}
 	}
-	return out, nil
+	return out
 }

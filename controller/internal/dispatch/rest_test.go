@@ -285,6 +285,28 @@ func TestAQuestionThatWaitsForItsTurnIsLookedAtEveryTwoSeconds(t *testing.T) {
 	}
 }
 
+// G9, H-049: what an import makes one device after a session has looked rests as one device from then on.
+func TestADeviceRestsUnderATagThatAnImportGaveItMeanwhile(t *testing.T) {
+	s, _ := service(t)
+	confirmed(t, s)
+	p := devices(t, s, 3)
+	now := time.Now()
+	other := secondRun(t, s, p)
+	ses, l := &session{Service: s, agent: "ward"}, &loaded{plan: p, said: map[string]string{}}
+	if awake, err := ses.awake(t.Context(), other, l, []int{1}); err != nil || len(awake) != 1 {
+		t.Fatalf("%v %v", awake, err)
+	}
+	if _, err := s.Store.PutDevices(t.Context(), []store.Device{{Tag: "10-0", Cells: map[string]string{"mac": "02:00:00:00:00:01"}}, {Tag: "10-2", Cells: map[string]string{"mac": "02:00:00:00:00:01"}}}, nil, store.Audit{At: now, Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.Dispatch(t.Context(), store.Order{ID: "orders/1", Run: "r", Agent: "icu", Epoch: 1}, []store.Sending{{Item: 0, Permit: "p0"}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if awake, err := ses.awake(t.Context(), other, l, []int{2}); err != nil || len(awake) != 0 {
+		t.Errorf("it is given to another agent under the tag that the import gave it: %v %v", awake, err)
+	}
+}
+
 // A network card that an export has for thousands of devices makes one device of them; who asks for its tags gets them before the time is over.
 func TestTheTagsOfANetworkCardOfThousandsAreFoundAtOnce(t *testing.T) {
 	s, _ := service(t)
@@ -295,13 +317,13 @@ func TestTheTagsOfANetworkCardOfThousandsAreFoundAtOnce(t *testing.T) {
 	if _, err := s.Store.PutDevices(t.Context(), devices, nil, store.Audit{At: time.Now(), Actor: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	ses, l := &session{Service: s}, &loaded{}
-	if _, err := ses.tags(t.Context(), l, list.Device{ID: "none"}); err != nil { // the inventory is read once
+	var l loaded
+	if err := (&session{Service: s}).kin(t.Context(), &l); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	got, err := ses.tags(t.Context(), l, list.Device{ID: "7"})
-	if took := time.Since(began); err != nil || len(got) != 2000 || took > 2*time.Second {
-		t.Errorf("%d tags after %s: %v", len(got), took, err)
+	got := l.twins(list.Device{ID: "7"})
+	if took := time.Since(began); len(got) != 2000 || took > 2*time.Second {
+		t.Errorf("%d tags after %s", len(got), took)
 	}
 }

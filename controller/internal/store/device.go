@@ -19,6 +19,7 @@ type Counts struct {
 	Created   int `json:"created"`
 	Updated   int `json:"updated"`
 	Unchanged int `json:"unchanged"`
+	placed    int // new, or with another address or network card
 }
 
 // PutDevices takes every row, or none. A device that the file does not name stays.
@@ -32,6 +33,9 @@ func (s *Store) PutDevices(ctx context.Context, devices []Device, r *Request, a 
 		}
 		// a device that is held may now stand under another tag: the agents are told the holds anew
 		if n.Created+n.Updated > 0 {
+			if err := n.keep(ctx, tx); err != nil {
+				return err
+			}
 			if _, err := change(ctx, tx, `UPDATE fleet SET hold_version = hold_version + 1
 				WHERE EXISTS (SELECT 1 FROM hold WHERE scope = 'device' AND lifted_at = 0)`); err != nil {
 				return err
@@ -87,7 +91,11 @@ func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]strin
 				delete(d.Cells, column)
 			}
 		}
-		if err := putDevice(ctx, tx, d, a.At, &Counts{}); err != nil {
+		var n Counts
+		if err := putDevice(ctx, tx, d, a.At, &n); err != nil {
+			return err
+		}
+		if err := n.keep(ctx, tx); err != nil {
 			return err
 		}
 		if err := a.add(ctx, tx); err != nil {
@@ -95,6 +103,16 @@ func (s *Store) SetCells(ctx context.Context, tag string, cells map[string]strin
 		}
 		return r.keep(ctx, tx, tag, a.At)
 	})
+}
+
+// keep notes that tags may be of one device, or of two, that were not: who has looked at that looks again.
+func (n *Counts) keep(ctx context.Context, tx *sql.Tx) error {
+	if n.placed == 0 {
+		return nil
+	}
+	n.placed = 0
+	_, err := change(ctx, tx, `UPDATE fleet SET inventory = inventory + 1`)
+	return err
 }
 
 func putDevice(ctx context.Context, tx *sql.Tx, d Device, at time.Time, n *Counts) error {
@@ -114,6 +132,9 @@ func putDevice(ctx context.Context, tx *sql.Tx, d Device, at time.Time, n *Count
 		n.Updated++
 	} else {
 		n.Created++
+	}
+	if len(have) == 0 || have[0].Cells["ip"] != d.Cells["ip"] || have[0].Cells["mac"] != d.Cells["mac"] {
+		n.placed++
 	}
 	_, err = change(ctx, tx, `INSERT INTO device (tag, cells, changed) VALUES (?, ?, ?)
 		ON CONFLICT (tag) DO UPDATE SET cells = excluded.cells, changed = excluded.changed`, d.Tag, cells, micros(at))

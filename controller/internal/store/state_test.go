@@ -622,3 +622,35 @@ func TestANetworkCardOfThousandsIsLookedUpAtOnce(t *testing.T) {
 		t.Errorf("%d %v", len(got), err)
 	}
 }
+
+// While a device is in distress every look of every session asks for the tags of one device: the inventory is read once for each change of it.
+func TestTheTagsOfOneDeviceAreThoseOfTheInventoryAsItIs(t *testing.T) {
+	s := fresh(t)
+	ctx := t.Context()
+	kin := func() *Kin {
+		t.Helper()
+		k, err := s.Kin(ctx)
+		no(t, err)
+		return k
+	}
+	before := kin()
+	_, err := s.PutDevices(ctx, []Device{{Tag: "1", Cells: map[string]string{"ip": "10.0.0.1"}}, {Tag: "2", Cells: map[string]string{"ip": "10.0.0.2"}}}, nil, act(0))
+	no(t, err)
+	k := kin()
+	if k == before || k != kin() || k.Twins("1") != nil {
+		t.Errorf("%p %p %q", before, k, k.Twins("1"))
+	}
+	no(t, s.SetCells(ctx, "2", map[string]string{"out_of_use_confirmed_by": "R. Okafor"}, nil, act(1)))
+	if k != kin() {
+		t.Error("it is read anew for a word about use")
+	}
+	no(t, s.SetCells(ctx, "2", map[string]string{"ip": "10.0.0.1"}, nil, act(1)))
+	if got := kin().Twins("1"); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("after a change: %q", got)
+	}
+	_, err = s.PutDevices(ctx, []Device{{Tag: "2", Cells: map[string]string{"ip": "10.0.0.3"}}}, nil, act(2))
+	no(t, err)
+	if got := kin().Twins("1"); got != nil {
+		t.Errorf("after an import: %q", got)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ var (
 type Store struct {
 	w, r *sql.DB
 	lock *os.File
+	kin  atomic.Pointer[Kin] // of the inventory as it was read last
 }
 
 // Open opens the database in a directory and brings its tables up to date. With exclusive it also
