@@ -99,6 +99,9 @@ func Run(ctx context.Context, cfg Config, local Local) error {
 	}
 }
 
+// mostMessage is more than the holds of twenty thousand devices, which come in one message.
+const mostMessage = 4 << 20
+
 func session(ctx context.Context, cfg Config, local Local) error {
 	creds, err := cfg.Creds()
 	if err != nil {
@@ -106,7 +109,7 @@ func session(ctx context.Context, cfg Config, local Local) error {
 	}
 	conn, err := grpc.NewClient("passthrough:///"+cfg.Address, grpc.WithTransportCredentials(creds),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<20)))
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(mostMessage)))
 	if err != nil {
 		return fmt.Errorf("connect to controller: %w", err)
 	}

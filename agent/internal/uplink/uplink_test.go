@@ -259,3 +259,28 @@ func scripted(t *testing.T, script func(wire) error) string {
 	t.Cleanup(func() { s.Stop(); <-served })
 	return l.Addr().String()
 }
+
+// H-035: a hold reaches an agent also where thousands of devices are held.
+func TestHoldsOfThousandsAreTaken(t *testing.T) {
+	m := &controlv1.HoldState{Version: 7}
+	for range 3000 {
+		m.Holds = append(m.Holds, &controlv1.HoldScope{Kind: controlv1.HoldScope_KIND_DEVICE, Value: "10-1", Reason: strings.Repeat("x", 1000)})
+	}
+	acked := false
+	if err := speak(t, &agent{}, time.Hour, func(w wire) error {
+		welcome(t, w)
+		if err := w.Send(&down{Kind: &controlv1.ControllerMessage_HoldState{HoldState: m}}); err != nil {
+			return err
+		}
+		for !acked {
+			got, err := w.Recv()
+			if err != nil {
+				return err
+			}
+			acked = got.GetHoldAck().GetVersion() == 7
+		}
+		return nil
+	}); err != nil || !acked {
+		t.Errorf("acknowledged %v, %v", acked, err)
+	}
+}

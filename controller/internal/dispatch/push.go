@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"primum/controller/internal/approve"
@@ -65,37 +64,6 @@ func (ses *session) push(ctx context.Context) error {
 		}
 	}
 	return ses.pushWork(ctx)
-}
-
-func (ses *session) pushHolds(ctx context.Context) error {
-	version, holds, err := ses.Store.HoldsInForce(ctx)
-	if err != nil || version == ses.holdVersion && ses.holds != nil {
-		return err
-	}
-	m := &controlv1.HoldState{Version: version}
-	ses.holds = []hold.Hold{}
-	kinds := map[hold.Scope]controlv1.HoldScope_Kind{hold.Device: controlv1.HoldScope_KIND_DEVICE, hold.Model: controlv1.HoldScope_KIND_MODEL,
-		hold.Site: controlv1.HoldScope_KIND_SITE, hold.All: controlv1.HoldScope_KIND_ALL}
-	var kin *store.Kin
-	for _, h := range holds {
-		ses.holds = append(ses.holds, hold.Hold{Scope: hold.Scope(h.Scope), Value: h.Value, Reason: h.Reason})
-		m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: kinds[hold.Scope(h.Scope)], Value: h.Value, Reason: h.Reason})
-		if h.Scope != string(hold.Device) {
-			continue
-		}
-		if kin == nil {
-			if kin, err = ses.Store.Kin(ctx); err != nil {
-				ses.holds = nil
-				return err
-			}
-		}
-		for _, tag := range kin.Twins(h.Value) {
-			ses.holds = append(ses.holds, hold.Hold{Scope: hold.Device, Value: tag, Reason: h.Reason})
-			m.Holds = append(m.Holds, &controlv1.HoldScope{Name: "holds/" + strconv.FormatInt(h.ID, 10), Kind: controlv1.HoldScope_KIND_DEVICE, Value: tag, Reason: h.Reason})
-		}
-	}
-	ses.holdVersion = version
-	return ses.stream.Send(&toAgent{Kind: &controlv1.ControllerMessage_HoldState{HoldState: m}})
 }
 
 // pushClearances sends each once in a session, when the agent has the list whose approvers it is held against.
