@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"primum/controller/internal/store"
 	list "primum/safetylists"
@@ -22,21 +23,25 @@ func (ses *session) stopped(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	words := "it waits, for agents/" + ses.agent + " was stopped at the site (" + a.SiteStop.Why + ") and its machine has forgotten that, as after a restore: primum-agent resume there ends it, primum-agent stop gives the word anew"
-	run, tasks, err := ses.Store.Due(ctx, ses.agent, ses.Now(), nil, ahead)
-	if errors.Is(err, store.ErrNotFound) {
-		return true, nil
-	}
-	if err != nil {
-		return true, err
-	}
-	var items []int
-	for _, t := range tasks {
-		if t.Detail != words {
+	for said := map[string]bool{}; ; {
+		run, tasks, err := ses.Store.Due(ctx, ses.agent, ses.Now(), said, ahead)
+		if errors.Is(err, store.ErrNotFound) {
+			return true, nil
+		}
+		if err != nil {
+			return true, err
+		}
+		said[run.Name] = true
+		tasks = slices.DeleteFunc(tasks, func(t store.Task) bool { return t.Detail == words })
+		if len(tasks) == 0 {
+			continue
+		}
+		var items []int
+		for _, t := range tasks {
 			items = append(items, t.Item)
 		}
+		if err := ses.Store.Say(ctx, run.Name, items, string(list.Held), words); err != nil {
+			return true, err
+		}
 	}
-	if len(items) == 0 {
-		return true, nil
-	}
-	return true, ses.Store.Say(ctx, run.Name, items, string(list.Held), words)
 }
