@@ -23,7 +23,7 @@ func (s *Service) twice(ctx context.Context, agent string, now time.Time) error 
 	if err != nil || n < mostAside {
 		return err
 	}
-	why := fmt.Sprintf("%d journals of it were put aside within %s: two machines seem to run it, as after a copy of its disk. End it on one of them", n, asideWithin)
+	why := fmt.Sprintf("%d journals of it were put aside within %s: two machines seem to run it, as after a copy of its disk, or its journal is begun anew again and again. Find out which, and end it on all machines but one", n, asideWithin)
 	s.Log.Error("an agent gets no session before it is enrolled anew", "agent", agent, "why", why)
 	if err := s.Store.RefuseAgent(ctx, agent, why, now); err != nil {
 		return err
