@@ -46,6 +46,9 @@ func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 				a, err := s.Store.Agent(t.Context(), "icu")
 				return err == nil && a.RecordHWM == 4
 			})
+			s.pace.mu.Lock()
+			s.pace.askers = map[string]asker{"id 10-0": {agent: "icu", until: time.Hour}}
+			s.pace.mu.Unlock()
 			again, ended := connect(t, s, cert, &controlv1.Hello{Incarnation: []byte("0123456789abcdef"), JournalLsn: 4 + c.longer, LastEpoch: 1})
 			for ready := false; !ready; {
 				select {
@@ -71,6 +74,11 @@ func TestAQuestionWhoseStartIsInTheRecordIsNotSentAnew(t *testing.T) {
 				tasks, err := s.Store.Tasks(t.Context(), "r", -1, 0)
 				return err == nil && tasks[0].State == c.begun && tasks[1].State == c.not
 			})
+			s.pace.mu.Lock()
+			defer s.pace.mu.Unlock()
+			if a := s.pace.askers["id 10-0"]; a.agent != "" { // H-020
+				t.Errorf("it is given the device within the gap of what it has forgotten: %+v", a)
+			}
 		})
 	}
 }

@@ -231,6 +231,9 @@ func (ses *session) resume(ctx context.Context) error {
 	if ses.resumed || ses.intake.Mark() < ses.told {
 		return nil
 	}
+	if ses.intake.Other() {
+		ses.pace.forgets(ses.agent)
+	}
 	again, err := ses.Store.Resume(ctx, ses.agent, ses.epoch, func(order string, ordinal uint32) bool { return ses.started[place{order, ordinal}] }, ses.intake.Other(), ses.Now())
 	if err != nil {
 		return err
