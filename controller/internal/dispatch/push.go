@@ -180,10 +180,13 @@ func (l *loaded) approval() *controlv1.Approval {
 
 // pushWork sends orders while there are some to send.
 func (ses *session) pushWork(ctx context.Context) error {
+	if !ses.resumed {
+		return nil
+	}
 	if is, err := ses.stopped(ctx); is || err != nil {
 		return err
 	}
-	if !ses.resumed || ses.holdAcked != ses.holdVersion && ses.holdVersion != 0 {
+	if ses.holdAcked != ses.holdVersion && ses.holdVersion != 0 {
 		return nil
 	}
 	skip := map[string]bool{}

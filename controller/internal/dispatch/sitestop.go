@@ -10,7 +10,8 @@ import (
 )
 
 // stopped reports whether the site has stopped the agent in a journal that it has no more, as after a restore of its machine from a backup of
-// before. It knows of no stop then and would ask; only a later word of the site ends one (H-035). Its questions wait, and say for what.
+// before. It knows of no stop then and would ask; only a later word of the site ends one (H-035), which the records of its journal bring first.
+// Its questions wait, and say for what.
 func (ses *session) stopped(ctx context.Context) (bool, error) {
 	if !ses.stopLost {
 		return false, nil

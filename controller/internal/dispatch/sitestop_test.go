@@ -74,8 +74,28 @@ func TestAStopThatARestoredAgentHasForgottenStands(t *testing.T) {
 			if comes("0123456789abcdef", 1, 0, false) != nil {
 				t.Fatal("a journal that was rolled back goes on")
 			}
+			var head evidence.Head
+			say := func(st *stream, r evidence.Record) {
+				t.Helper()
+				raw, _, err := head.Next(r).Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, head, err = head.Follow(raw); err != nil {
+					t.Fatal(err)
+				}
+				st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("fedcba9876543210"), FirstSeq: head.Seq, Records: [][]byte{raw}}}}
+			}
 			for n := range uint64(2) { // and once more after the next cut
-				comes("fedcba9876543210", 1+n, n+3, false)
+				st := comes("fedcba9876543210", 1+n, n+3, false)
+				if n == 0 {
+					say(st, evidence.Record{At: at, Kind: evidence.Begun, Incarnation: "66656463626139383736353433323130"})
+				}
+				say(st, evidence.Record{At: at, Kind: evidence.Session, Epoch: n + 4})
+				awaited(t, func() bool {
+					a, err := s.Store.Agent(t.Context(), "icu")
+					return err == nil && a.RecordHWM == head.Seq
+				})
 				awaited(t, func() bool {
 					first, err := s.Store.Tasks(t.Context(), "r", -1, 0)
 					if err != nil {
@@ -95,17 +115,8 @@ func TestAStopThatARestoredAgentHasForgottenStands(t *testing.T) {
 				comes("fedcba9876543210", 4, 6, false)
 			} else {
 				st := comes("fedcba9876543210", 3, 6, false)
-				var head evidence.Head
-				for n, r := range []evidence.Record{{At: at, Kind: evidence.Begun, Incarnation: "66656463626139383736353433323130"}, {At: at, Kind: evidence.Session, Epoch: 5}, {At: at, Kind: evidence.Session, Epoch: 6}, {At: at, Kind: evidence.Session, Epoch: 7}, {At: at, Kind: evidence.SiteGo, Caller: "ward", Words: "aired"}} {
-					raw, _, err := head.Next(r).Encode()
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, head, err = head.Follow(raw); err != nil {
-						t.Fatal(err)
-					}
-					st.in <- &fromAgent{Kind: &controlv1.AgentMessage_RecordBatch{RecordBatch: &controlv1.RecordBatch{Incarnation: []byte("fedcba9876543210"), FirstSeq: uint64(n + 1), Records: [][]byte{raw}}}}
-				}
+				say(st, evidence.Record{At: at, Kind: evidence.Session, Epoch: 7})
+				say(st, evidence.Record{At: at, Kind: evidence.SiteGo, Caller: "ward", Words: "aired"})
 			}
 			awaited(t, func() bool { return !is() })
 			if ends == "go" {

@@ -27,7 +27,7 @@ type Agent struct {
 	Sandbox     string // how well its machine confines plugins: FULL, FALLBACK or NONE
 	LastSeen    time.Time
 	SiteStop    SiteStop
-	StoppedIn   []byte // journal that knows of SiteStop; empty: not told
+	StoppedIn   []byte // journal that knows of SiteStop; empty: not told; of no 16 octets: none
 }
 
 // StopLost reports whether the site has stopped an agent, and the journal that it has now may know nothing of it.
@@ -280,8 +280,12 @@ func (s *Store) OpenSession(ctx context.Context, o Opening) (Opened, error) {
 			a.HoldAcked = 0 // a journal that is not this one does not know what was acknowledged
 		}
 		switch {
-		case o.SiteStop.At.IsZero() && (reset || a.StopLost()):
-			// its journal is older than the stop, or another one, as after a restore of its machine: only the site's word ends a stop (H-035)
+		case o.SiteStop.At.IsZero() && !a.SiteStop.At.IsZero():
+			// Only the site's word ends a stop, and its record comes before any work. A journal that brings none is older than the stop, or another
+			// one, as after a restore of its machine (H-035).
+			if known && !reset || len(a.StoppedIn) == 0 {
+				a.StoppedIn = []byte("none")
+			}
 		case !o.SiteStop.At.Equal(a.SiteStop.At): // what the agent says of itself counts; by whose word, its record tells
 			a.SiteStop = o.SiteStop
 		}

@@ -68,3 +68,30 @@ func TestWhatIsLookedUpForEachQuestionHasAnIndex(t *testing.T) {
 		}
 	}
 }
+
+// H-035: the site has stopped an agent, and it comes back with a copy of its disk from a moment before, which is as long as its journal was. What
+// it says of itself ends no stop: the record of who ended it does.
+func TestAStopEndsWithTheRecordOfWhoEndedIt(t *testing.T) {
+	s, a := withAgent(t)
+	ctx := t.Context()
+	comes := func(last, lsn uint64, stop SiteStop) Agent {
+		t.Helper()
+		o, err := s.OpenSession(ctx, Opening{Agent: "icu", Incarnation: a.Incarnation, LastEpoch: last, JournalLSN: lsn, Plugins: []string{}, At: at(3), SiteStop: stop,
+			Judge: func(_ Agent, _ bool, tasks []Dispatched) (bool, []Fate, string) {
+				return false, make([]Fate, len(tasks)), ""
+			}})
+		no(t, err)
+		return o.Agent
+	}
+	if x := comes(1, 2, SiteStop{At: at(2), Why: "smoke"}); x.SiteStop.Why != "smoke" || x.StopLost() {
+		t.Fatalf("%+v", x)
+	}
+	x := comes(2, 9, SiteStop{})
+	if x.SiteStop.Why != "smoke" || !x.StopLost() {
+		t.Errorf("it says that it is not stopped, and is given work: %+v", x.SiteStop)
+	}
+	no(t, s.TakeRecords(ctx, Batch{Agent: "icu", Epoch: x.Epoch, Incarnation: a.Incarnation, To: 1, Hash: []byte("h"), At: at(6), Word: &SiteStop{}}))
+	if x, err := s.Agent(ctx, "icu"); err != nil || x.StopLost() || !x.SiteStop.At.IsZero() {
+		t.Errorf("after a word that ends it: %+v %v", x.SiteStop, err)
+	}
+}
